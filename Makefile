@@ -1,0 +1,35 @@
+# Every target sets up what it needs. ARGS goes to the program: make run ARGS='--clusters 3'
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: run test check e2e bench lock clean
+
+$(STAMP): pyproject.toml requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+run: $(STAMP) ## ten fake clusters on the embedded management API
+	$(BIN)/capim up $(ARGS)
+
+test: $(STAMP) ## unit and integration tests
+	$(BIN)/pytest -n auto $(ARGS)
+
+check: $(STAMP) ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+e2e: $(STAMP) ## real Cluster API controllers, 1.7 and 1.14 (needs Go)
+	$(BIN)/pytest tests/e2e -m e2e -p no:xdist $(ARGS)
+
+lock: ## write requirements.lock anew
+	$(BIN)/pip-compile --quiet --extra dev --extra build --generate-hashes --allow-unsafe --strip-extras \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) .e2e out build dist

@@ -1,0 +1,1 @@
+"""The event loop's helpers: clocks and supervised tasks. The lowest layer with asyncio."""

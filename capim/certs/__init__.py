@@ -1,0 +1,1 @@
+"""Certificates: loading authorities, issuing serving and client certificates, building SSL contexts."""

@@ -1,0 +1,1 @@
+"""What `capim up` runs beside the coordinator: an embedded management API, the stand-in, the live view."""

@@ -1,0 +1,1 @@
+"""What coordinator and workers say to each other (`envelope`, `codec`: pure) and the sockets it goes over."""

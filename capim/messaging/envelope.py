@@ -1,0 +1,202 @@
+"""The messages between coordinator and workers, as typed values. Pure: `codec` makes them bytes.
+
+Rules. Commands are idempotent and level-based: sending one twice, or the whole set again, changes
+nothing. Every command carries the coordinator's epoch, and a worker takes nothing from an older one.
+Every report carries the worker's `life` (drawn at its start), so that a report from a dead worker's
+socket is not taken for its successor's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from capim.api.gvk import NamespacedName
+from capim.api.workload import ClusterSpec, ListenerStatus, MachineProgress, MachineSpec
+
+#: Raised with every change of a message's fields; a coordinator refuses a worker of another version.
+VERSION = 1
+
+
+# --- coordinator to worker -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """Answers `Register`: the worker is known; `Sync` follows."""
+
+    epoch: int
+    installation: str
+    orphan_after_s: float  #: without word from any coordinator for so long, the worker ends itself
+
+
+@dataclass(frozen=True, slots=True)
+class EnsureCluster:
+    """The cluster should be as `spec` says. Machines keep their state."""
+
+    epoch: int
+    spec: ClusterSpec
+
+
+@dataclass(frozen=True, slots=True)
+class EnsureMachine:
+    """The machine should exist as `spec` says."""
+
+    epoch: int
+    spec: MachineSpec
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveMachine:
+    """The machine should not exist; answered by `MachineGone`, also when it never did."""
+
+    epoch: int
+    cluster: NamespacedName
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveCluster:
+    """The cluster should not exist; answered by `ClusterGone`, also when it never did."""
+
+    epoch: int
+    cluster: NamespacedName
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """The whole shard: what is not in it goes. Listeners open only after a worker's first one."""
+
+    epoch: int
+    clusters: tuple[ClusterSpec, ...]
+    machines: tuple[MachineSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Sent every heartbeat interval; answered by `Pong`."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Asks for a view that a debug or metrics endpoint shows; answered by `Answer`."""
+
+    epoch: int
+    request: int
+    subject: str  #: `metrics`, `listeners`, `clusters`, `cluster/<namespace>/<name>`
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The worker should end: close listeners, then exit."""
+
+    epoch: int
+
+
+Command: TypeAlias = (
+    Welcome
+    | EnsureCluster
+    | EnsureMachine
+    | RemoveMachine
+    | RemoveCluster
+    | Sync
+    | Ping
+    | Query
+    | Stop
+)
+
+
+# --- worker to coordinator -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """The worker is there; sent at its start, on reconnection, and when a newer epoch greets it."""
+
+    worker: str
+    life: str
+    pid: int
+    version: int = VERSION
+    clusters: tuple[NamespacedName, ...] = ()  #: what it holds already
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """Answers `Ping`."""
+
+    worker: str
+    life: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerChanged:
+    """A listener was bound, opened, closed again, or could not be bound."""
+
+    worker: str
+    life: str
+    status: ListenerStatus
+
+
+@dataclass(frozen=True, slots=True)
+class MachineProgressed:
+    """A machine came further; the whole of its progress."""
+
+    worker: str
+    life: str
+    progress: MachineProgress
+
+
+@dataclass(frozen=True, slots=True)
+class MachineGone:
+    """Answers `RemoveMachine`."""
+
+    worker: str
+    life: str
+    cluster: NamespacedName
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterGone:
+    """Answers `RemoveCluster`."""
+
+    worker: str
+    life: str
+    cluster: NamespacedName
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """Answers `Sync`: every cluster of it is built and its listener bound or reported."""
+
+    worker: str
+    life: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answers `Query`."""
+
+    worker: str
+    life: str
+    request: int
+    body: bytes = field(default=b"", repr=False)
+
+
+Report: TypeAlias = (
+    Register
+    | Pong
+    | ListenerChanged
+    | MachineProgressed
+    | MachineGone
+    | ClusterGone
+    | Synced
+    | Answer
+)

@@ -1,0 +1,1 @@
+"""The coordinator process: reconciles our kinds, leases ports, places clusters on workers."""

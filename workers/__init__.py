@@ -1,0 +1,1 @@
+"""The worker process: hosts a shard of workload clusters at the coordinator's command."""
