@@ -1,0 +1,171 @@
+"""The sockets between coordinator and workers: ROUTER at the coordinator, DEALER at a worker.
+
+Sends never wait: what cannot go now is refused with an error and the owner brings the peer up to date
+by a whole `Sync` later, which is why no queue here has to be unbounded. Receives are callbacks on the
+event loop, driven by the socket's own file descriptor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+import structlog
+import zmq
+
+from capim.messaging.codec import CodecError, Message, decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_log = structlog.get_logger(__name__)
+
+#: Messages a peer may lag behind before sends to it are refused. A shard of 10 000 machines reports in
+#: bursts of about as many; one message is some hundred bytes.
+HIGH_WATER_MARK = 20_000
+
+#: sockaddr_un.sun_path on Linux, less the terminating zero.
+_LONGEST_IPC_PATH = 107
+
+#: How many messages one wake-up handles before other tasks get their turn.
+_BATCH = 200
+
+
+class PeerGoneError(Exception):
+    """There is no connection to this peer now."""
+
+
+class PeerBusyError(Exception):
+    """The peer does not take messages as fast as they are made; its queue is full."""
+
+
+def ipc_address(folder: Path) -> str:
+    """Return the address of the coordinator's socket in a private folder, which is made if absent.
+
+    Raises:
+        ValueError: the path is too long for a Unix socket, or the folder belongs to another user.
+    """
+    path = folder / "coordinator.sock"
+    if len(os.fsencode(path)) > _LONGEST_IPC_PATH:
+        raise ValueError(
+            f"--runtime-dir {folder} is too long for a Unix socket: choose a path of at most "
+            f"{_LONGEST_IPC_PATH - len('/coordinator.sock')} bytes"
+        )
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_uid != os.geteuid():
+        raise ValueError(f"--runtime-dir {folder} belongs to another user: choose a folder of yours")
+    folder.chmod(0o700)
+    return f"ipc://{path}"
+
+
+class _Endpoint:
+    """One ZeroMQ socket on the running event loop."""
+
+    def __init__(self, kind: int, *, context: zmq.Context[zmq.Socket[bytes]] | None = None) -> None:
+        self._context = context or zmq.Context.instance()
+        self._socket: zmq.Socket[bytes] = self._context.socket(kind)
+        self._socket.linger = 500  # ms: a last `Stop` may still leave; nothing else waits for it
+        self._socket.sndhwm = self._socket.rcvhwm = HIGH_WATER_MARK
+        self._loop = asyncio.get_running_loop()
+        self._drain_soon: asyncio.Handle | None = None
+
+    def _listen(self) -> None:
+        self._loop.add_reader(self._socket.fileno(), self._drain)
+        self._schedule_drain()
+
+    def _schedule_drain(self) -> None:
+        # ZeroMQ's descriptor is edge-triggered: a send may swallow the edge of a message that came in.
+        if self._drain_soon is None:
+            self._drain_soon = self._loop.call_soon(self._drain)
+
+    def _drain(self) -> None:
+        self._drain_soon = None
+        for _ in range(_BATCH):
+            if self._socket.closed or not self._socket.poll(0, zmq.POLLIN):
+                return
+            self._received(self._socket.recv_multipart(zmq.NOBLOCK))
+        self._schedule_drain()
+
+    def _received(self, frames: list[bytes]) -> None:
+        raise NotImplementedError
+
+    def _transmit(self, frames: list[bytes]) -> None:
+        try:
+            self._socket.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.Again as error:
+            raise PeerBusyError from error
+        except zmq.ZMQError as error:
+            if error.errno == zmq.EHOSTUNREACH:
+                raise PeerGoneError from error
+            raise
+        self._schedule_drain()
+
+    def close(self) -> None:
+        """Close the socket; messages on their way have half a second to leave."""
+        if not self._socket.closed:
+            self._loop.remove_reader(self._socket.fileno())
+            self._socket.close()
+
+
+class CoordinatorSocket(_Endpoint):
+    """The ROUTER: binds, knows workers by their identity."""
+
+    def __init__(self, address: str, on_message: Callable[[str, Message], None]) -> None:
+        super().__init__(zmq.ROUTER)
+        self._on_message = on_message
+        # A restarted worker takes its identity over at once; a send to nobody is an error, not a loss.
+        self._socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._socket.bind(address)
+        self._listen()
+
+    def send(self, worker: str, message: Message) -> None:
+        """Send to one worker.
+
+        Raises:
+            PeerGoneError: no worker of this name is connected.
+            PeerBusyError: its queue is full.
+        """
+        self._transmit([worker.encode(), encode(message)])
+
+    def _received(self, frames: list[bytes]) -> None:
+        identity, data = frames[0].decode(errors="replace"), frames[-1]
+        try:
+            message = decode(data)
+        except CodecError as error:
+            _log.warning("message refused", worker=identity, error=str(error))
+            return
+        self._on_message(identity, message)
+
+
+class WorkerSocket(_Endpoint):
+    """The DEALER: connects, reconnects by itself, and drops nothing silently."""
+
+    def __init__(self, address: str, name: str, on_message: Callable[[Message], None]) -> None:
+        super().__init__(zmq.DEALER)
+        self._on_message = on_message
+        self._socket.routing_id = name.encode()
+        # Queue only for a live connection: what a dead coordinator missed, the next learns by Sync.
+        self._socket.immediate = 1
+        self._socket.reconnect_ivl = 100  # ms
+        self._socket.reconnect_ivl_max = 1000
+        self._socket.connect(address)
+        self._listen()
+
+    def send(self, message: Message) -> None:
+        """Send to the coordinator.
+
+        Raises:
+            PeerBusyError: not connected, or the queue is full.
+        """
+        self._transmit([encode(message)])
+
+    def _received(self, frames: list[bytes]) -> None:
+        try:
+            message = decode(frames[-1])
+        except CodecError as error:
+            _log.warning("message refused", error=str(error))
+            return
+        self._on_message(message)

@@ -1,0 +1,263 @@
+"""The coordinator's side of all workers: the ROUTER socket, heartbeats and the supervisor.
+
+A thin shell: `FleetState` decides, this sends. Controllers call it without waiting; what cannot be sent
+now reaches the worker with the `Sync` that follows its next registration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+
+from capim.messaging import envelope as m
+from capim.messaging.sockets import CoordinatorSocket, PeerBusyError, PeerGoneError, ipc_address
+from coordinator.fleetstate import (
+    PING_INTERVAL_S,
+    FleetState,
+    Instruction,
+    Notify,
+    NotifyAll,
+    Replace,
+    Send,
+)
+from coordinator.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from io import TextIOWrapper
+
+    from capim.aio.clock import Clock
+    from capim.aio.tasks import TaskScope
+    from capim.api.gvk import NamespacedName
+    from capim.api.workload import ClusterSpec, ListenerStatus, MachineProgress, MachineSpec
+    from capim.messaging.codec import Message
+
+_log = structlog.get_logger(__name__)
+
+#: How long a debug or metrics request waits for the slowest worker.
+_QUERY_TIMEOUT_S: Final = 2.0
+
+
+class FleetOptions(Protocol):
+    """What of the manager's options concerns the workers."""
+
+    @property
+    def workers(self) -> int:
+        """How many local worker processes."""
+
+    @property
+    def runtime_dir(self) -> str:
+        """A folder for the socket and the locks, private to this installation and host."""
+
+    @property
+    def bind_host(self) -> str:
+        """The address listeners bind."""
+
+    @property
+    def verbosity(self) -> int:
+        """`--v`."""
+
+    @property
+    def logging_format(self) -> str:
+        """`json` or `text`."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """A configured worker and whether it holds its whole shard now."""
+
+    name: str
+    ready: bool
+
+
+class Fleet:
+    """All workers of this installation. One loop, no lock."""
+
+    def __init__(self, options: FleetOptions, clock: Clock, scope: TaskScope) -> None:
+        self._options = options
+        self._clock = clock
+        self._scope = scope
+        self._names = [f"worker-{index}" for index in range(options.workers)]
+        self._queries: dict[int, dict[str, bytes]] = {}
+        self._answered = asyncio.Condition()
+        self._next_query = 0
+        self._runtime_dir = Path(options.runtime_dir)
+        #: set by the controllers: called with the cluster and, where it concerns one, the machine
+        self.on_change: Callable[[NamespacedName, str | None], None] = lambda cluster, machine: None
+        #: set by the controllers: called when a worker confirmed its whole shard
+        self.on_synced: Callable[[], None] = lambda: None
+        self._state = FleetState(self._names, installation="", epoch=0)
+
+    async def start(self, *, installation: str, epoch: int | None) -> None:
+        """Bind the socket and run the workers; they are told nothing before `begin`.
+
+        Args:
+            installation: the ID of this installation.
+            epoch: of the leader election; None without one: counted in a file beside the socket.
+
+        Raises:
+            ValueError: the runtime folder cannot serve; the message names the option and the fix.
+        """
+        address = ipc_address(self._runtime_dir)
+        self._lock = _lock_folder(self._runtime_dir)
+        counted = _count_epoch(self._runtime_dir / "epoch")
+        self._state = FleetState(
+            self._names, installation=installation, epoch=counted if epoch is None else epoch
+        )
+        self._socket = CoordinatorSocket(address, self._on_message)
+        self._supervisor = Supervisor(
+            self._names,
+            runtime_dir=self._runtime_dir,
+            address=address,
+            worker_args=self._worker_args(),
+            clock=self._clock,
+            on_exit=lambda name: self._state.lost(name, self._clock()),
+        )
+        self._supervisor.start(self._scope)
+        self._scope.spawn(self._beat(), name="worker heartbeats")
+
+    def _worker_args(self) -> list[str]:
+        options = self._options
+        return [
+            *("--bind-host", options.bind_host),
+            *("--v", str(options.verbosity), "--logging-format", options.logging_format),
+        ]
+
+    def begin(self) -> None:
+        """Send every worker its shard: the desired state is complete."""
+        self._carry_out(self._state.begin())
+
+    async def stop(self) -> None:
+        """End the workers and close the socket."""
+        await self._supervisor.stop()
+        self._socket.close()
+        self._lock.close()
+
+    # --- desired state ---
+
+    def set_cluster(self, worker: str, spec: ClusterSpec) -> None:
+        """Desire a cluster on a worker."""
+        self._carry_out(self._state.set_cluster(worker, spec))
+
+    def set_machine(self, spec: MachineSpec) -> None:
+        """Desire a machine in a cluster that was set."""
+        self._carry_out(self._state.set_machine(spec))
+
+    def remove_machine(self, cluster: NamespacedName, name: str, uid: str) -> None:
+        """Desire a machine no longer."""
+        self._carry_out(self._state.remove_machine(cluster, name, uid))
+
+    def remove_cluster(self, cluster: NamespacedName, uid: str) -> None:
+        """Desire a cluster no longer."""
+        self._carry_out(self._state.remove_cluster(cluster, uid))
+
+    # --- observed state ---
+
+    def workers(self) -> list[WorkerInfo]:
+        """Return the configured workers."""
+        return [WorkerInfo(name, self._state.worker_ready(name)) for name in self._names]
+
+    def machine(self, cluster: NamespacedName, name: str) -> MachineProgress | None:
+        """Return what was last reported of a machine."""
+        return self._state.machine(cluster, name)
+
+    def listener(self, cluster: NamespacedName) -> ListenerStatus | None:
+        """Return what was last reported of a cluster's listener."""
+        return self._state.listener(cluster)
+
+    def machine_gone(self, cluster: NamespacedName, name: str, uid: str) -> bool:
+        """Say whether no worker can hold this machine any more."""
+        return self._state.machine_gone(cluster, name, uid)
+
+    def cluster_gone(self, cluster: NamespacedName, uid: str) -> bool:
+        """Say whether no worker can hold this cluster any more."""
+        return self._state.cluster_gone(cluster, uid)
+
+    async def query(self, subject: str) -> dict[str, bytes]:
+        """Ask every ready worker for a view; those that do not answer in time are left out."""
+        self._next_query += 1
+        request, answers = self._next_query, dict[str, bytes]()
+        self._queries[request] = answers
+        asked = [name for name in self._names if self._state.worker_ready(name)]
+        self._carry_out(Send(name, m.Query(self._state.epoch, request, subject)) for name in asked)
+        try:
+            async with asyncio.timeout(_QUERY_TIMEOUT_S), self._answered:
+                await self._answered.wait_for(lambda: len(answers) == len(asked))
+        except TimeoutError:
+            _log.warning("workers did not answer", missing=sorted(set(asked) - set(answers)))
+        finally:
+            del self._queries[request]
+        return answers
+
+    # --- the loop ---
+
+    def _on_message(self, identity: str, message: Message) -> None:
+        if isinstance(message, m.Answer):
+            self._take_answer(message)
+        elif isinstance(message, m.Report) and message.worker == identity:
+            self._carry_out(self._state.handle(message, self._clock()))
+
+    def _take_answer(self, answer: m.Answer) -> None:
+        if answer.request in self._queries:
+            self._queries[answer.request][answer.worker] = answer.body
+            self._scope.spawn(self._announce_answer(), name="announce answer")
+
+    async def _announce_answer(self) -> None:
+        async with self._answered:
+            self._answered.notify_all()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(PING_INTERVAL_S)
+            self._carry_out(self._state.tick(self._clock()))
+
+    def _carry_out(self, instructions: Iterable[Instruction]) -> None:
+        for instruction in instructions:
+            match instruction:
+                case Send():
+                    self._send(instruction)
+                case Notify():
+                    self.on_change(instruction.cluster, instruction.machine)
+                case NotifyAll():
+                    self.on_synced()
+                case Replace():
+                    _log.warning("worker replaced", worker=instruction.worker, why=instruction.why)
+                    self._supervisor.kill(instruction.worker)
+
+    def _send(self, instruction: Send) -> None:
+        try:
+            self._socket.send(instruction.worker, instruction.command)
+        except (PeerGoneError, PeerBusyError) as error:
+            _log.info("worker unreachable", worker=instruction.worker, error=type(error).__name__)
+            self._state.lost(instruction.worker, self._clock())
+
+
+def _lock_folder(folder: Path) -> TextIOWrapper:
+    """Hold the folder for this process; the lock goes with the process, however it ends."""
+    file = (folder / "coordinator.lock").open("a", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise ValueError(
+            f"--runtime-dir {folder} is in use by another coordinator: choose another folder, "
+            "or stop that one"
+        ) from error
+    return file
+
+
+def _count_epoch(path: Path) -> int:
+    """Return one more than the last coordinator's epoch, and keep it."""
+    try:
+        last = int(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        last = 0
+    fresh = path.with_suffix(".new")
+    fresh.write_text(str(last + 1), encoding="utf-8")
+    fresh.replace(path)
+    return last + 1

@@ -1,0 +1,297 @@
+"""What every worker should hold and what it reported: events in, instructions out. Pure.
+
+Desired state comes from the controllers and goes to workers as idempotent commands; a worker that
+registers gets its whole shard as one `Sync`. Observed state outlives a worker's death: a machine that
+was up is reported up until its restarted worker says otherwise, so that conditions do not flap.
+
+Invariants: a cluster is desired on one worker; nothing is sent before `begin` (whole or closed: the
+desired state must be complete first); a removal is kept until the worker confirmed it, by its own
+answer or by a whole Sync that no longer named the object.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from capim.api.gvk import NamespacedName
+from capim.api.workload import ClusterSpec, MachineSpec
+from capim.messaging import envelope as m
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from capim.api.workload import ListenerStatus, MachineProgress
+
+#: How often a worker is pinged, and after how much silence it counts as hung. A worker that builds a
+#: large shard answers between clusters, so ten silent beats mean it does not run its loop.
+PING_INTERVAL_S: Final = 1.0
+HUNG_AFTER_S: Final = 10.0
+
+#: How long a started or adopted worker may take to register: an interpreter's start on a busy machine.
+REGISTER_WITHIN_S: Final = 30.0
+
+#: How long workers serve on without a coordinator before they end.
+ORPHAN_AFTER_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send this command to this worker."""
+
+    worker: str
+    command: m.Command
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Tell the controllers that something about this cluster, or this machine of it, was reported."""
+
+    cluster: NamespacedName
+    machine: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Kill this worker's process: it hangs, or is of another version; the supervisor starts another."""
+
+    worker: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyAll:
+    """Tell the controllers that a worker confirmed its whole shard: what was not in it is gone."""
+
+
+Instruction: TypeAlias = Send | Notify | NotifyAll | Replace
+
+
+@dataclass(slots=True)
+class _Worker:
+    life: str = ""  #: empty until it registered
+    heard_at: float | None = None  #: or since when it is waited for; None before the first tick
+    synced: bool = False  #: confirmed the last Sync; only then absence from desired means gone
+
+
+@dataclass(slots=True)
+class _Cluster:
+    worker: str
+    spec: ClusterSpec
+    machines: dict[str, MachineSpec] = field(default_factory=dict)
+
+
+class FleetState:
+    """The desired and the observed state of all workers. One loop, no lock."""
+
+    def __init__(self, workers: list[str], *, installation: str, epoch: int) -> None:
+        self.installation = installation
+        self.epoch = epoch
+        self.begun = False
+        self._workers = {name: _Worker() for name in workers}
+        self._clusters: dict[NamespacedName, _Cluster] = {}
+        #: removals a worker has not confirmed: key -> (worker, uid)
+        self._going_clusters: dict[NamespacedName, tuple[str, str]] = {}
+        self._going_machines: dict[tuple[NamespacedName, str], tuple[str, str]] = {}
+        self._listeners: dict[NamespacedName, ListenerStatus] = {}
+        self._progress: dict[tuple[NamespacedName, str], MachineProgress] = {}
+
+    # --- read by the controllers ---
+
+    def worker_ready(self, worker: str) -> bool:
+        """Say whether the worker is connected and holds its whole shard."""
+        return self._workers[worker].synced
+
+    def machine(self, cluster: NamespacedName, name: str) -> MachineProgress | None:
+        """Return what was last reported of a machine."""
+        return self._progress.get((cluster, name))
+
+    def listener(self, cluster: NamespacedName) -> ListenerStatus | None:
+        """Return what was last reported of a cluster's listener."""
+        return self._listeners.get(cluster)
+
+    def machine_gone(self, cluster: NamespacedName, name: str, uid: str) -> bool:
+        """Say whether no worker can hold this machine any more."""
+        held = self._clusters.get(cluster)
+        spec = held.machines.get(name) if held else None
+        if (spec is not None and spec.uid == uid) or (cluster, name) in self._going_machines:
+            return False
+        return self._confirmed(held.worker if held else None)
+
+    def cluster_gone(self, cluster: NamespacedName, uid: str) -> bool:
+        """Say whether no worker can hold this cluster any more."""
+        held = self._clusters.get(cluster)
+        if (held is not None and held.spec.uid == uid) or cluster in self._going_clusters:
+            return False
+        return self._confirmed(held.worker if held else None)
+
+    def _confirmed(self, worker: str | None) -> bool:
+        concerned = [self._workers[worker]] if worker else list(self._workers.values())
+        return all(one.synced for one in concerned)
+
+    # --- told by the controllers ---
+
+    def set_cluster(self, worker: str, spec: ClusterSpec) -> Iterator[Instruction]:
+        """Desire a cluster on a worker; the same again changes nothing."""
+        held = self._clusters.get(spec.key)
+        if held is not None and (held.worker, held.spec) == (worker, spec):
+            return
+        if held is not None and held.worker != worker:
+            yield from self.remove_cluster(spec.key, held.spec.uid)
+            held = None
+        if held is None or held.spec.uid != spec.uid:
+            self._forget(spec.key)
+        elif held.spec.port != spec.port:
+            self._listeners.pop(spec.key, None)  # what was reported is about another port
+        machines = held.machines if held is not None else {}
+        self._clusters[spec.key] = _Cluster(worker, spec, machines)
+        self._going_clusters.pop(spec.key, None)
+        yield from self._command(worker, m.EnsureCluster(self.epoch, spec))
+
+    def set_machine(self, spec: MachineSpec) -> Iterator[Instruction]:
+        """Desire a machine in a cluster that was set before; the same again changes nothing."""
+        held = self._clusters.get(spec.cluster)
+        if held is None or held.machines.get(spec.name) == spec:
+            return
+        progress = self._progress.get((spec.cluster, spec.name))
+        if progress is not None and progress.uid != spec.uid:
+            del self._progress[spec.cluster, spec.name]
+        held.machines[spec.name] = spec
+        self._going_machines.pop((spec.cluster, spec.name), None)
+        yield from self._command(held.worker, m.EnsureMachine(self.epoch, spec))
+
+    def remove_machine(self, cluster: NamespacedName, name: str, uid: str) -> Iterator[Instruction]:
+        """Desire a machine no longer; `machine_gone` tells when its worker has let it go."""
+        held = self._clusters.get(cluster)
+        spec = held.machines.get(name) if held else None
+        if held is None or spec is None or spec.uid != uid:
+            return
+        del held.machines[name]
+        self._going_machines[cluster, name] = (held.worker, uid)
+        yield from self._command(held.worker, m.RemoveMachine(self.epoch, cluster, name, uid))
+
+    def remove_cluster(self, cluster: NamespacedName, uid: str) -> Iterator[Instruction]:
+        """Desire a cluster and its machines no longer; `cluster_gone` tells when it is gone."""
+        held = self._clusters.get(cluster)
+        if held is None or held.spec.uid != uid:
+            return
+        del self._clusters[cluster]
+        self._going_clusters[cluster] = (held.worker, uid)
+        self._forget(cluster)
+        yield from self._command(held.worker, m.RemoveCluster(self.epoch, cluster, uid))
+
+    def _forget(self, cluster: NamespacedName) -> None:
+        self._listeners.pop(cluster, None)
+        for reports in (self._progress, self._going_machines):
+            for key in [key for key in reports if key[0] == cluster]:
+                del reports[key]
+
+    def begin(self) -> Iterator[Instruction]:
+        """Start to command: the desired state is complete."""
+        self.begun = True
+        for name, worker in self._workers.items():
+            if worker.life:
+                yield from self._sync(name)
+
+    def _command(self, worker: str, command: m.Command) -> Iterator[Instruction]:
+        if self.begun and self._workers[worker].life:
+            yield Send(worker, command)
+
+    def _sync(self, name: str) -> Iterator[Instruction]:
+        held = [cluster for cluster in self._clusters.values() if cluster.worker == name]
+        self._workers[name].synced = False
+        yield Send(
+            name,
+            m.Sync(
+                self.epoch,
+                tuple(cluster.spec for cluster in held),
+                tuple(spec for cluster in held for spec in cluster.machines.values()),
+            ),
+        )
+
+    # --- reported by workers ---
+
+    def handle(self, report: m.Report, now: float) -> Iterator[Instruction]:
+        """Take one report. Reports of unknown workers and of earlier lives are dropped."""
+        worker = self._workers.get(report.worker)
+        if worker is None:
+            return
+        if isinstance(report, m.Register):
+            yield from self._registered(worker, report, now)
+        elif report.life == worker.life:
+            worker.heard_at = now
+            yield from self._reported(worker, report)
+
+    def _registered(self, worker: _Worker, report: m.Register, now: float) -> Iterator[Instruction]:
+        if report.version != m.VERSION:
+            why = f"it speaks message version {report.version}, this coordinator {m.VERSION}"
+            yield Replace(report.worker, why)
+            return
+        worker.life, worker.heard_at, worker.synced = report.life, now, False
+        welcome = m.Welcome(self.epoch, self.installation, ORPHAN_AFTER_S)
+        yield Send(report.worker, welcome)
+        if self.begun:
+            yield from self._sync(report.worker)
+
+    def _reported(self, worker: _Worker, report: m.Report) -> Iterator[Instruction]:
+        match report:
+            case m.ListenerChanged():
+                yield from self._listener_changed(report.status)
+            case m.MachineProgressed():
+                yield from self._machine_progressed(report.progress)
+            case m.MachineGone():
+                key = (report.cluster, report.name)
+                if self._going_machines.get(key) == (report.worker, report.uid):
+                    del self._going_machines[key]
+                    self._progress.pop(key, None)
+                    yield Notify(*key)
+            case m.ClusterGone():
+                if self._going_clusters.get(report.cluster) == (report.worker, report.uid):
+                    del self._going_clusters[report.cluster]
+                    yield Notify(report.cluster)
+            case m.Synced() if report.epoch == self.epoch:
+                worker.synced = True
+                yield from self._confirm_removals(report.worker)
+            case _:
+                pass  # a Pong says only that the worker lives, which is noted already
+
+    def _listener_changed(self, status: ListenerStatus) -> Iterator[Instruction]:
+        held = self._clusters.get(status.cluster)
+        if held is not None and (held.spec.uid, held.spec.port) == (status.uid, status.port):
+            self._listeners[status.cluster] = status
+            yield Notify(status.cluster)
+
+    def _machine_progressed(self, progress: MachineProgress) -> Iterator[Instruction]:
+        held = self._clusters.get(progress.cluster)
+        spec = held.machines.get(progress.name) if held else None
+        if spec is not None and spec.uid == progress.uid:
+            self._progress[progress.cluster, progress.name] = progress
+            yield Notify(progress.cluster, progress.name)
+
+    def _confirm_removals(self, worker: str) -> Iterator[Instruction]:
+        """A whole Sync was applied: what it did not name is gone from that worker."""
+        for key in [key for key, going in self._going_machines.items() if going[0] == worker]:
+            del self._going_machines[key]
+            self._progress.pop(key, None)
+        for cluster in [key for key, going in self._going_clusters.items() if going[0] == worker]:
+            del self._going_clusters[cluster]
+        yield NotifyAll()
+
+    # --- time ---
+
+    def tick(self, now: float) -> Iterator[Instruction]:
+        """Ping every connected worker; give up on those that have not answered for too long."""
+        for name, worker in self._workers.items():
+            if worker.heard_at is None:
+                worker.heard_at = now
+            patience_s = HUNG_AFTER_S if worker.life else REGISTER_WITHIN_S
+            if now - worker.heard_at > patience_s:
+                self.lost(name, now)
+                yield Replace(name, f"silent for {patience_s:.0f} s")
+            elif worker.life:
+                yield Send(name, m.Ping(self.epoch))
+
+    def lost(self, name: str, now: float) -> None:
+        """A send failed or the process ended: the worker must register again."""
+        worker = self._workers[name]
+        worker.life, worker.synced, worker.heard_at = "", False, now

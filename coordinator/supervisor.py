@@ -1,0 +1,165 @@
+"""Keeps the local worker processes running: adopts those that outlived a coordinator, starts the rest.
+
+A worker holds a lock on `<runtime-dir>/<name>.lock`, with its process ID inside. A locked file at start
+means a worker of the coordinator before us still serves: it is left to register. Restarts back off, and
+a worker that hangs is killed and reaped before its replacement starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from capim.aio.clock import Clock
+    from capim.aio.tasks import TaskScope
+
+_log = structlog.get_logger(__name__)
+
+_FIRST_BACKOFF_S: Final = 1.0
+_LONGEST_BACKOFF_S: Final = 60.0
+_STEADY_AFTER_S: Final = 300.0
+
+#: How long a worker may take to close its listeners on SIGTERM before it is killed.
+_STOP_GRACE_S: Final = 5.0
+
+
+@dataclass(slots=True)
+class Backoff:
+    """How long to wait before the next start: 1 s doubling to 60 s, from the start after 5 minutes up."""
+
+    delay_s: float = 0.0
+
+    def after(self, ran_s: float) -> float:
+        """Return the wait after a process that ran so long."""
+        if ran_s >= _STEADY_AFTER_S or self.delay_s == 0.0:
+            self.delay_s = _FIRST_BACKOFF_S
+        else:
+            self.delay_s = min(self.delay_s * 2, _LONGEST_BACKOFF_S)
+        return self.delay_s
+
+
+def lock_holder(lock: Path) -> int | None:
+    """Return the process that holds a worker's lock, or None when nobody does."""
+    try:
+        with lock.open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return int(lock.read_text() or 0) or None
+    return None
+
+
+class Supervisor:
+    """Starts, adopts, replaces and stops the worker processes of one host. One loop, no lock."""
+
+    def __init__(
+        self,
+        names: list[str],
+        *,
+        runtime_dir: Path,
+        address: str,
+        worker_args: list[str],
+        clock: Clock,
+        on_exit: Callable[[str], None],
+    ) -> None:
+        self._names = names
+        self._runtime_dir = runtime_dir
+        self._address = address
+        self._worker_args = worker_args
+        self._clock = clock
+        self._on_exit = on_exit
+        self._pids: dict[str, int] = {}
+        self._stopping = False
+
+    def pids(self) -> dict[str, int]:
+        """Return the running workers and their process IDs."""
+        return dict(self._pids)
+
+    def start(self, scope: TaskScope) -> None:
+        """Run every worker, now and after each of its ends."""
+        for name in self._names:
+            scope.spawn(self._keep_running(name), name=f"supervise {name}")
+
+    async def _keep_running(self, name: str) -> None:
+        backoff = Backoff()
+        while True:
+            started = self._clock()
+            pid = lock_holder(self._runtime_dir / f"{name}.lock")
+            if pid is not None:
+                _log.info("worker adopted", worker=name, pid=pid)
+                self._pids[name] = pid
+                await _ended(pid)
+                code: int | None = None
+            else:
+                code = await self._run_child(name)
+            self._pids.pop(name, None)
+            if self._stopping:
+                break
+            delay_s = backoff.after(self._clock() - started)
+            _log.warning("worker ended", worker=name, exit_code=code, restart_in_s=delay_s)
+            self._on_exit(name)
+            await asyncio.sleep(delay_s)
+
+    async def _run_child(self, name: str) -> int:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "workers", "--name", name, "--connect", self._address),
+            *("--runtime-dir", str(self._runtime_dir), *self._worker_args),
+            stdin=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # a worker outlives a coordinator that is killed
+        )
+        _log.info("worker started", worker=name, pid=process.pid)
+        self._pids[name] = process.pid
+        return await process.wait()
+
+    def kill(self, name: str) -> None:
+        """Kill a worker that hangs; it is started again once it is reaped."""
+        if pid := self._pids.get(name):
+            _signal(pid, signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """End all workers: SIGTERM, then SIGKILL for those that do not go in time."""
+        self._stopping = True
+        pids = list(self._pids.values())
+        for pid in pids:
+            _signal(pid, signal.SIGTERM)
+        waits = asyncio.gather(*(_ended(pid) for pid in pids))
+        try:
+            await asyncio.wait_for(waits, _STOP_GRACE_S)
+        except TimeoutError:
+            for pid in pids:
+                _signal(pid, signal.SIGKILL)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        _log.debug("process had ended", pid=pid)
+
+
+async def _ended(pid: int) -> None:
+    """Wait until a process has ended, child or not, without polling."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    loop.add_reader(descriptor, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
