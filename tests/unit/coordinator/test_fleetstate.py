@@ -1,0 +1,244 @@
+"""In scope: what the coordinator tells workers and believes of them. Out: sockets, processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from capim.api.gvk import NamespacedName
+from capim.api.workload import (
+    ClusterSpec,
+    ListenerState,
+    ListenerStatus,
+    MachineProgress,
+    MachineSpec,
+    Phase,
+)
+from capim.messaging import envelope as m
+from coordinator.fleetstate import (
+    HUNG_AFTER_S,
+    REGISTER_WITHIN_S,
+    FleetState,
+    Instruction,
+    Notify,
+    NotifyAll,
+    Replace,
+    Send,
+)
+
+C1, C2 = NamespacedName("default", "c1"), NamespacedName("default", "c2")
+W0, W1 = "worker-0", "worker-1"
+NOW = 1000.0
+
+
+def cluster(key: NamespacedName = C1, uid: str = "u1", port: int = 20000) -> ClusterSpec:
+    return ClusterSpec(key, uid, "127.0.0.1", port, f"127.0.0.1:{port}")
+
+
+def machine(name: str = "m1", uid: str = "mu1", key: NamespacedName = C1) -> MachineSpec:
+    return MachineSpec(
+        key, name, uid, control_plane=True, version="v1.29.0", provider_id=f"in-memory://{name}"
+    )
+
+
+def progress(name: str = "m1", uid: str = "mu1") -> m.MachineProgressed:
+    return m.MachineProgressed(W0, "life", MachineProgress(C1, name, uid, NOW, {Phase.VM: NOW}))
+
+
+def listener(port: int = 20000, uid: str = "u1") -> m.ListenerChanged:
+    return m.ListenerChanged(W0, "life", ListenerStatus(C1, uid, port, ListenerState.BOUND))
+
+
+class Fleet:
+    """A FleetState whose instructions are collected as lists."""
+
+    def __init__(self) -> None:
+        self.state = FleetState([W0, W1], installation="i", epoch=7)
+
+    def do(self, instructions: Iterable[Instruction]) -> list[Instruction]:
+        return list(instructions)
+
+    def register(self, worker: str = W0, life: str = "life") -> list[Instruction]:
+        return self.do(self.state.handle(m.Register(worker, life, 1), NOW))
+
+    def report(self, report: m.Report) -> list[Instruction]:
+        return self.do(self.state.handle(report, NOW))
+
+    def running(self) -> Fleet:
+        """Both workers registered, begun, synced."""
+        self.do(self.state.begin())
+        for worker in (W0, W1):
+            self.register(worker)
+            self.report(m.Synced(worker, "life", 7))
+        return self
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    return Fleet()
+
+
+def sync_of(instructions: list[Instruction]) -> m.Sync:
+    (sync,) = (
+        one.command
+        for one in instructions
+        if isinstance(one, Send) and isinstance(one.command, m.Sync)
+    )
+    return sync
+
+
+def test_nothing_but_a_welcome_is_sent_before_begin(fleet: Fleet) -> None:
+    sent = fleet.register()
+    assert [type(one.command) for one in sent if isinstance(one, Send)] == [m.Welcome]
+    assert fleet.do(fleet.state.set_cluster(W0, cluster())) == []
+    assert fleet.do(fleet.state.set_machine(machine())) == []
+
+
+def test_begin_sends_each_worker_its_whole_shard(fleet: Fleet) -> None:
+    fleet.register(W0)
+    fleet.register(W1)
+    fleet.do(fleet.state.set_cluster(W0, cluster()))
+    fleet.do(fleet.state.set_machine(machine()))
+    fleet.do(fleet.state.set_cluster(W1, cluster(C2, "u2", 20001)))
+    sent = {one.worker: one.command for one in fleet.state.begin() if isinstance(one, Send)}
+    assert sent[W0] == m.Sync(7, (cluster(),), (machine(),))
+    assert sent[W1] == m.Sync(7, (cluster(C2, "u2", 20001),), ())
+
+
+def test_a_restarted_worker_gets_its_shard_again(fleet: Fleet) -> None:
+    fleet.running()
+    fleet.do(fleet.state.set_cluster(W0, cluster()))
+    fleet.state.lost(W0, NOW)
+    assert fleet.do(fleet.state.set_machine(machine())) == []
+    assert sync_of(fleet.register(life="second")).machines == (machine(),)
+
+
+def test_the_same_desire_again_sends_nothing(fleet: Fleet) -> None:
+    fleet.running()
+    assert fleet.do(fleet.state.set_cluster(W0, cluster())) == [
+        Send(W0, m.EnsureCluster(7, cluster()))
+    ]
+    assert fleet.do(fleet.state.set_cluster(W0, cluster())) == []
+    assert fleet.do(fleet.state.set_machine(machine())) == [Send(W0, m.EnsureMachine(7, machine()))]
+    assert fleet.do(fleet.state.set_machine(machine())) == []
+
+
+def test_progress_outlives_the_workers_death(fleet: Fleet) -> None:
+    fleet.running()
+    fleet.do(fleet.state.set_cluster(W0, cluster()))
+    fleet.do(fleet.state.set_machine(machine()))
+    assert fleet.report(progress()) == [Notify(C1, "m1")]
+    fleet.state.lost(W0, NOW)
+    assert fleet.state.machine(C1, "m1") == progress().progress
+
+
+@pytest.mark.parametrize(
+    "stale",
+    [
+        pytest.param(progress(uid="older"), id="machine-of-another-uid"),
+        pytest.param(progress(name="m9"), id="unknown-machine"),
+        pytest.param(listener(uid="older"), id="cluster-of-another-uid"),
+        pytest.param(listener(port=20009), id="listener-of-another-port"),
+        pytest.param(m.Pong("worker-9", "life"), id="unknown-worker"),
+        pytest.param(m.MachineProgressed(W0, "earlier", progress().progress), id="an-earlier-life"),
+    ],
+)
+def test_a_stale_report_changes_nothing(fleet: Fleet, stale: m.Report) -> None:
+    fleet.running()
+    fleet.do(fleet.state.set_cluster(W0, cluster()))
+    fleet.do(fleet.state.set_machine(machine()))
+    assert fleet.report(stale) == []
+    assert fleet.state.machine(C1, "m1") is None
+    assert fleet.state.listener(C1) is None
+
+
+def test_another_port_forgets_what_was_reported_of_the_first(fleet: Fleet) -> None:
+    fleet.running()
+    fleet.do(fleet.state.set_cluster(W0, cluster()))
+    fleet.report(listener())
+    assert fleet.state.listener(C1) is not None
+    fleet.do(fleet.state.set_cluster(W0, cluster(port=20001)))
+    assert fleet.state.listener(C1) is None
+
+
+def test_a_machine_is_gone_when_its_worker_says_so(fleet: Fleet) -> None:
+    fleet.running()
+    fleet.do(fleet.state.set_cluster(W0, cluster()))
+    fleet.do(fleet.state.set_machine(machine()))
+    assert not fleet.state.machine_gone(C1, "m1", "mu1")
+    removal = m.RemoveMachine(7, C1, "m1", "mu1")
+    assert fleet.do(fleet.state.remove_machine(C1, "m1", "mu1")) == [Send(W0, removal)]
+    assert not fleet.state.machine_gone(C1, "m1", "mu1")
+    assert fleet.report(m.MachineGone(W0, "life", C1, "m1", "mu1")) == [Notify(C1, "m1")]
+    assert fleet.state.machine_gone(C1, "m1", "mu1")
+    assert fleet.do(fleet.state.remove_machine(C1, "m1", "mu1")) == []
+
+
+def test_a_removal_the_worker_missed_is_confirmed_by_its_next_sync(fleet: Fleet) -> None:
+    fleet.running()
+    fleet.do(fleet.state.set_cluster(W0, cluster()))
+    fleet.do(fleet.state.set_machine(machine()))
+    fleet.state.lost(W0, NOW)
+    assert fleet.do(fleet.state.remove_machine(C1, "m1", "mu1")) == []
+    assert not fleet.state.machine_gone(C1, "m1", "mu1")
+    assert sync_of(fleet.register(life="second")).machines == ()
+    assert not fleet.state.machine_gone(C1, "m1", "mu1")
+    assert fleet.report(m.Synced(W0, "second", 7)) == [NotifyAll()]
+    assert fleet.state.machine_gone(C1, "m1", "mu1")
+
+
+def test_a_cluster_is_gone_when_its_worker_says_so(fleet: Fleet) -> None:
+    fleet.running()
+    fleet.do(fleet.state.set_cluster(W0, cluster()))
+    fleet.do(fleet.state.remove_cluster(C1, "u1"))
+    assert not fleet.state.cluster_gone(C1, "u1")
+    assert fleet.report(m.ClusterGone(W0, "life", C1, "u1")) == [Notify(C1)]
+    assert fleet.state.cluster_gone(C1, "u1")
+
+
+def test_what_was_never_desired_is_gone_only_once_every_worker_is_synced(fleet: Fleet) -> None:
+    fleet.do(fleet.state.begin())
+    assert not fleet.state.machine_gone(C1, "m1", "mu1")
+    assert not fleet.state.cluster_gone(C1, "u1")
+    fleet.running()
+    assert fleet.state.machine_gone(C1, "m1", "mu1")
+    assert fleet.state.cluster_gone(C1, "u1")
+
+
+def test_a_cluster_that_moves_leaves_its_first_worker(fleet: Fleet) -> None:
+    fleet.running()
+    fleet.do(fleet.state.set_cluster(W0, cluster()))
+    assert fleet.do(fleet.state.set_cluster(W1, cluster())) == [
+        Send(W0, m.RemoveCluster(7, C1, "u1")),
+        Send(W1, m.EnsureCluster(7, cluster())),
+    ]
+
+
+def test_a_silent_worker_is_replaced_once(fleet: Fleet) -> None:
+    fleet.running()
+    fleet.report(m.Pong(W0, "life"))
+    assert Send(W0, m.Ping(7)) in fleet.do(fleet.state.tick(NOW + HUNG_AFTER_S))
+    late = fleet.do(fleet.state.tick(NOW + HUNG_AFTER_S + 1))
+    assert [one.worker for one in late if isinstance(one, Replace)] == [W0, W1]
+    assert not fleet.state.worker_ready(W0)
+    assert fleet.do(fleet.state.tick(NOW + HUNG_AFTER_S + 2)) == []
+
+
+def test_a_worker_that_never_registers_is_replaced(fleet: Fleet) -> None:
+    assert fleet.do(fleet.state.tick(NOW)) == []
+    assert fleet.do(fleet.state.tick(NOW + REGISTER_WITHIN_S)) == []
+    assert len(fleet.do(fleet.state.tick(NOW + REGISTER_WITHIN_S + 1))) == 2
+
+
+def test_a_worker_of_another_version_is_replaced(fleet: Fleet) -> None:
+    (instruction,) = fleet.report(m.Register(W0, "life", 1, version=m.VERSION + 1))
+    assert isinstance(instruction, Replace)
+    assert f"version {m.VERSION + 1}" in instruction.why
+
+
+def test_a_confirmation_of_an_older_epoch_does_not_count(fleet: Fleet) -> None:
+    fleet.do(fleet.state.begin())
+    fleet.register()
+    assert fleet.report(m.Synced(W0, "life", 6)) == []
+    assert not fleet.state.worker_ready(W0)
