@@ -1,0 +1,1 @@
+"""The management API: a thin client, informers, the queues' event loop shell and leader election."""

@@ -1,0 +1,78 @@
+"""Where the management API is and who we are there: flag, environment, pod, home folder, in this order."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import kubernetes.aio.config
+from kubernetes.aio.client import Configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_kube: Final[Any] = kubernetes.aio.config  # its loaders are not annotated
+
+_POD_TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+_POD_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+#: How often credentials of a login command are renewed.
+_REFRESH_INTERVAL_S: Final = 60
+
+
+class ConfigError(ValueError):
+    """No usable way to the management API; the message names the flag and the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A loaded configuration; `loader` is None in a pod, whose token file is read again by itself."""
+
+    configuration: Configuration
+    loader: Any = None
+
+    async def keep_fresh(self) -> None:
+        """Renew what a login command issued, for as long as it runs; ends at once when there is none."""
+        if self.loader is not None:
+            await _kube.refresh_token(self.loader, self.configuration, _REFRESH_INTERVAL_S)
+
+
+async def load(kubeconfig: str, environ: Mapping[str, str] = os.environ) -> Access:
+    """Find the configuration as other Kubernetes programs do.
+
+    Raises:
+        ConfigError: the file is missing or broken, or there is none at all.
+    """
+    path = kubeconfig or environ.get("KUBECONFIG", "")
+    configuration = Configuration()
+    if not path and _POD_TOKEN.exists():
+        _load_pod(configuration)
+        return Access(configuration)
+    path = path or str(Path.home() / ".kube" / "config")
+    if not os.path.exists(path):  # noqa: ASYNC240 - once, at start
+        raise ConfigError(f"--kubeconfig: no file {path}: name one, or run in a pod")
+    try:
+        loader = await _kube.load_kube_config(
+            config_file=path, client_configuration=configuration, persist_config=False
+        )
+    except Exception as error:  # the library lets yaml, OS and lookup errors through as they are
+        raise ConfigError(f"--kubeconfig: {path} is not a usable kubeconfig: {error}") from error
+    return Access(configuration, loader)
+
+
+def _load_pod(configuration: Configuration) -> None:
+    try:
+        _kube.load_incluster_config(client_configuration=configuration)
+    except kubernetes.aio.config.ConfigException as error:
+        raise ConfigError(
+            f"--kubeconfig: the pod's service account is not usable: {error}"
+        ) from error
+
+
+def own_namespace(environ: Mapping[str, str] = os.environ) -> str:
+    """Return the namespace the manager runs in; leases live there. Outside of a pod: `default`."""
+    if namespace := environ.get("POD_NAMESPACE"):
+        return namespace
+    return _POD_NAMESPACE.read_text().strip() if _POD_NAMESPACE.exists() else "default"
