@@ -1,0 +1,146 @@
+"""What the API server and its controllers make by themselves in every cluster."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from capim.api.meta import JsonObject
+
+IMAGE_REPOSITORY: Final = "registry.k8s.io"
+SYSTEM: Final = "kube-system"
+PUBLIC: Final = "kube-public"
+NODE_LEASE: Final = "kube-node-lease"
+RBAC: Final = "rbac.authorization.k8s.io"
+API_SERVER_PORT: Final = 6443
+
+
+def new_object(
+    api_version: str,
+    kind: str,
+    name: str,
+    namespace: str = "",
+    *,
+    labels: dict[str, str] | None = None,
+    annotations: dict[str, str] | None = None,
+) -> JsonObject:
+    """Return an object that has its type and metadata; empty parts are left out."""
+    metadata: JsonObject = {"name": name}
+    if namespace:
+        metadata["namespace"] = namespace
+    if labels:
+        metadata["labels"] = labels
+    if annotations:
+        metadata["annotations"] = annotations
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
+
+
+def namespace(name: str) -> JsonObject:
+    """Return an active namespace."""
+    labels = {"kubernetes.io/metadata.name": name}
+    return new_object("v1", "Namespace", name, labels=labels) | {
+        "spec": {"finalizers": ["kubernetes"]},
+        "status": {"phase": "Active"},
+    }
+
+
+def namespaces() -> list[JsonObject]:
+    """Return the namespaces every cluster is born with."""
+    return [namespace(name) for name in ("default", NODE_LEASE, PUBLIC, SYSTEM)]
+
+
+def service_account(name: str, namespace: str) -> JsonObject:
+    """Return a service account."""
+    return new_object("v1", "ServiceAccount", name, namespace)
+
+
+def rule(groups: list[str], resources: list[str], verbs: list[str]) -> JsonObject:
+    """Return one rule of a role."""
+    return {"apiGroups": groups, "resources": resources, "verbs": verbs}
+
+
+def role(name: str, namespace: str, rules: list[JsonObject]) -> JsonObject:
+    """Return a Role, or without a namespace a ClusterRole."""
+    kind = "Role" if namespace else "ClusterRole"
+    return new_object(f"{RBAC}/v1", kind, name, namespace) | {"rules": rules}
+
+
+def binding(
+    name: str, namespace: str, role_name: str, subject: JsonObject, *, role_kind: str = ""
+) -> JsonObject:
+    """Return a RoleBinding, or without a namespace a ClusterRoleBinding."""
+    kind = "RoleBinding" if namespace else "ClusterRoleBinding"
+    role_kind = role_kind or kind.removesuffix("Binding")
+    reference = {"apiGroup": RBAC, "kind": role_kind, "name": role_name}
+    return new_object(f"{RBAC}/v1", kind, name, namespace) | {
+        "roleRef": reference,
+        "subjects": [subject],
+    }
+
+
+def group(name: str) -> JsonObject:
+    """Return a group as the subject of a binding."""
+    return {"apiGroup": RBAC, "kind": "Group", "name": name}
+
+
+def account(name: str, namespace: str = SYSTEM) -> JsonObject:
+    """Return a service account as the subject of a binding."""
+    return {"kind": "ServiceAccount", "name": name, "namespace": namespace}
+
+
+def service_ip(service_cidr: str, index: int) -> str:
+    """Return the service address kubeadm gives away: 1 is `kubernetes`, 10 is `kube-dns`.
+
+    `service_cidr` may be a dual-stack pair; the first family counts.
+    """
+    network = ipaddress.ip_network(service_cidr.split(",", maxsplit=1)[0].strip(), strict=False)
+    return str(network[index])
+
+
+def service_spec(address: str, ports: list[JsonObject], selector: dict[str, str]) -> JsonObject:
+    """Return a ClusterIP service's spec with the fields the API server fills in."""
+    family = "IPv6" if ":" in address else "IPv4"
+    spec: JsonObject = {
+        "clusterIP": address,
+        "clusterIPs": [address],
+        "internalTrafficPolicy": "Cluster",
+        "ipFamilies": [family],
+        "ipFamilyPolicy": "SingleStack",
+        "ports": ports,
+        "sessionAffinity": "None",
+        "type": "ClusterIP",
+    }
+    return spec | ({"selector": selector} if selector else {})
+
+
+def kubernetes_service(service_cidr: str) -> JsonObject:
+    """Return the service by which pods reach the API server."""
+    labels = {"component": "apiserver", "provider": "kubernetes"}
+    ports: list[JsonObject] = [
+        {"name": "https", "port": 443, "protocol": "TCP", "targetPort": API_SERVER_PORT}
+    ]
+    return new_object("v1", "Service", "kubernetes", "default", labels=labels) | {
+        "spec": service_spec(service_ip(service_cidr, 1), ports, {}),
+        "status": {"loadBalancer": {}},
+    }
+
+
+def bootstrap_objects(service_cidr: str, ca_certificate: str) -> list[JsonObject]:
+    """Return what the API server and the controller manager of a new cluster make, namespaces aside."""
+    everything = [
+        rule(["*"], ["*"], ["*"]),
+        {"nonResourceURLs": ["*"], "verbs": ["*"]},
+    ]
+    root_ca = {"ca.crt": ca_certificate}
+    names = [item["metadata"]["name"] for item in namespaces()]
+    return [
+        role("cluster-admin", "", everything),
+        binding("cluster-admin", "", "cluster-admin", group("system:masters")),
+        *(service_account("default", name) for name in names),
+        *(
+            new_object("v1", "ConfigMap", "kube-root-ca.crt", name) | {"data": root_ca}
+            for name in names
+        ),
+        kubernetes_service(service_cidr),
+    ]

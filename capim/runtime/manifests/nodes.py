@@ -1,0 +1,135 @@
+"""A machine's Node and its Lease, as kubelet, cloud provider and node controllers leave them.
+
+Departure: the Lease is written once, at the Node's birth. A real kubelet renews it every 10 s; nothing in
+Cluster API reads it, and 100 000 nodes would make 10 000 writes a second.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from capim.api.meta import format_micro_time, format_time
+from capim.runtime.manifests.defaults import NODE_LEASE, new_object
+
+if TYPE_CHECKING:
+    from capim.api.meta import JsonObject
+    from capim.api.workload import MachineSpec
+
+CONTROL_PLANE_LABEL: Final = "node-role.kubernetes.io/control-plane"
+_CAPACITY: Final = {
+    "cpu": "4",
+    "ephemeral-storage": "101430960Ki",
+    "hugepages-1Gi": "0",
+    "hugepages-2Mi": "0",
+    "memory": "16393216Ki",
+    "pods": "110",
+}
+#: what kubelet keeps back by default: 100 MiB of memory and a tenth of the disk
+_ALLOCATABLE: Final = _CAPACITY | {"ephemeral-storage": "93478772582", "memory": "16290816Ki"}
+#: type, status, reason, message: the texts are kubelet's own
+_CONDITIONS: Final = (
+    (
+        "MemoryPressure",
+        "False",
+        "KubeletHasSufficientMemory",
+        "kubelet has sufficient memory available",
+    ),
+    ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    ("NetworkUnavailable", "False", "RouteCreated", "the network plugin is initialized"),
+    ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+)
+
+
+def node(machine: MachineSpec, *, address: str, pod_cidr: str, now: float) -> JsonObject:
+    """Return the Node of a machine that has just become ready; `pod_cidr` may be empty."""
+    spec: JsonObject = {"providerID": machine.provider_id}
+    if pod_cidr:
+        spec |= {"podCIDR": pod_cidr, "podCIDRs": [pod_cidr]}
+    if machine.control_plane:
+        spec["taints"] = [{"key": CONTROL_PLANE_LABEL, "effect": "NoSchedule"}]
+    return new_object(
+        "v1",
+        "Node",
+        machine.name,
+        labels=_labels(machine),
+        annotations={
+            "node.alpha.kubernetes.io/ttl": "0",
+            "volumes.kubernetes.io/controller-managed-attach-detach": "true",
+        },
+    ) | {"spec": spec, "status": _status(machine, address, now)}
+
+
+def _labels(machine: MachineSpec) -> dict[str, str]:
+    labels = {
+        "beta.kubernetes.io/arch": "amd64",
+        "beta.kubernetes.io/os": "linux",
+        "kubernetes.io/arch": "amd64",
+        "kubernetes.io/hostname": machine.name,
+        "kubernetes.io/os": "linux",
+    }
+    if machine.control_plane:
+        labels |= {
+            CONTROL_PLANE_LABEL: "",
+            "node.kubernetes.io/exclude-from-external-load-balancers": "",
+        }
+    if machine.failure_domain:
+        labels["topology.kubernetes.io/zone"] = machine.failure_domain
+    return labels
+
+
+def _status(machine: MachineSpec, address: str, now: float) -> JsonObject:
+    time = format_time(now)
+    conditions = [
+        {
+            "type": kind,
+            "status": status,
+            "reason": reason,
+            "message": message,
+            "lastHeartbeatTime": time,
+            "lastTransitionTime": time,
+        }
+        for kind, status, reason, message in _CONDITIONS
+    ]
+    return {
+        "addresses": [
+            {"type": "InternalIP", "address": address},
+            {"type": "Hostname", "address": machine.name},
+        ],
+        "allocatable": dict(_ALLOCATABLE),
+        "capacity": dict(_CAPACITY),
+        "conditions": conditions,
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
+        "nodeInfo": _node_info(machine),
+    }
+
+
+def _node_info(machine: MachineSpec) -> JsonObject:
+    digits = machine.uid.replace("-", "").ljust(32, "0")[:32]
+    return {
+        "architecture": "amd64",
+        "bootID": machine.uid,
+        "containerRuntimeVersion": "containerd://2.1.4",
+        "kernelVersion": "6.8.0-capim",
+        "kubeProxyVersion": "",  # kubelets have left it empty since 1.31
+        "kubeletVersion": machine.version,
+        "machineID": digits,
+        "operatingSystem": "linux",
+        "osImage": "CAPIM (in memory)",
+        "systemUUID": machine.uid,
+    }
+
+
+def lease(node: JsonObject, *, now: float) -> JsonObject:
+    """Return the Lease of a Node that is stored already: it is owned by that Node's uid."""
+    name = node["metadata"]["name"]
+    owned = new_object("coordination.k8s.io/v1", "Lease", name, NODE_LEASE)
+    owned["metadata"]["ownerReferences"] = [
+        {"apiVersion": "v1", "kind": "Node", "name": name, "uid": node["metadata"]["uid"]}
+    ]
+    owned["spec"] = {
+        "holderIdentity": name,
+        "leaseDurationSeconds": 40,
+        "renewTime": format_micro_time(now),
+    }
+    return owned
