@@ -1,0 +1,130 @@
+"""How objects end: deletion, what it waits for, and the write that removes the last finalizer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from capim.api import errors
+from capim.api.meta import format_time
+from capim.runtime.strategies import NAMESPACES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from capim.api.meta import JsonObject
+    from capim.api.resources import Resource
+    from capim.runtime.objects import DeleteOptions, EventType, Stored
+    from capim.runtime.store import Store
+
+FOREGROUND: Final = "foregroundDeletion"
+ORPHAN: Final = "orphan"
+_PROPAGATION_FINALIZERS: Final = {"Foreground": FOREGROUND, "Orphan": ORPHAN, "Background": ""}
+#: a real API server's NamespaceLifecycle admission refuses to delete these
+IMMORTAL_NAMESPACES: Final = frozenset({"default", "kube-system", "kube-public"})
+
+
+class Lifecycle:
+    """Deletes objects and stores changed ones. Settling what follows is the caller's."""
+
+    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+
+    def delete(self, stored: Stored, options: DeleteOptions) -> tuple[Stored, bool]:
+        """Delete an object, or mark it as to be deleted where finalizers hold it.
+
+        Returns: its last state, and whether it is gone.
+
+        Raises:
+            APIError: Conflict for a precondition, Forbidden for an immortal namespace, Invalid for
+                an unknown propagation.
+        """
+        check_deletion(stored, options)
+        body = stored.json()
+        metadata = body["metadata"]
+        finalizers = _finalizers_for(stored, options)
+        if not finalizers and not _holds_contents(stored, body):
+            return self._remove(stored, body, options), True
+        unchanged = stored.deleting and finalizers == list(stored.finalizers)
+        if unchanged:
+            return stored, False
+        metadata["finalizers"] = finalizers
+        if not finalizers:
+            del metadata["finalizers"]
+        if not stored.deleting:
+            self._mark(stored, body)
+        if options.dry_run:
+            return stored, False
+        return self._store.commit("MODIFIED", stored.resource, body, stored), False
+
+    def save(
+        self, stored: Stored, body: JsonObject, resource: Resource | None = None
+    ) -> tuple[Stored, bool]:
+        """Store a new state of an object; one to be deleted that nothing holds any more goes.
+
+        Args:
+            stored: the state until now.
+            body: the state from now on.
+            resource: the version of a custom resource to store it in, if not the one it is in.
+
+        Returns: the new state, and whether it is gone.
+        """
+        metadata = body["metadata"]
+        gone = (
+            "deletionTimestamp" in metadata
+            and not metadata.get("finalizers")
+            and not _holds_contents(stored, body)
+        )
+        event: EventType = "DELETED" if gone else "MODIFIED"
+        return self._store.commit(event, resource or stored.resource, body, stored), gone
+
+    def _remove(self, stored: Stored, body: JsonObject, options: DeleteOptions) -> Stored:
+        if options.dry_run:
+            return stored
+        return self._store.commit("DELETED", stored.resource, body, stored)
+
+    def _mark(self, stored: Stored, body: JsonObject) -> None:
+        metadata = body["metadata"]
+        metadata["deletionTimestamp"] = format_time(self._clock())
+        metadata["deletionGracePeriodSeconds"] = 0
+        if metadata.get("generation"):
+            metadata["generation"] += 1
+        if stored.resource.group_resource == NAMESPACES:
+            body["status"] = (body.get("status") or {}) | {"phase": "Terminating"}
+
+
+def check_deletion(stored: Stored, options: DeleteOptions) -> None:
+    """Refuse a deletion whose preconditions fail or that is never allowed. Raises APIError."""
+    resource, name = stored.resource, stored.name
+    if options.uid is not None and options.uid != stored.uid:
+        why = f"the UID in the precondition ({options.uid}) does not match the UID in record"
+        why += f" ({stored.uid}). The object might have been deleted and then recreated"
+        raise errors.conflict(resource.kind, resource.group, name, why)
+    wanted = options.resource_version
+    if wanted is not None and wanted != str(stored.resource_version):
+        why = (
+            f"the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion"
+        )
+        why += f" in record ({stored.resource_version}). The object might have been modified"
+        raise errors.conflict(resource.kind, resource.group, name, why)
+    if options.propagation is not None and options.propagation not in _PROPAGATION_FINALIZERS:
+        text = f'Unsupported value: "{options.propagation}": supported values: '
+        text += '"Foreground", "Background", "Orphan", "nil"'
+        raise errors.invalid("DeleteOptions", "meta.k8s.io", "", [("propagationPolicy", text)])
+    if resource.group_resource == NAMESPACES and name in IMMORTAL_NAMESPACES:
+        raise errors.forbidden("namespaces", "", name, "this namespace may not be deleted")
+
+
+def _finalizers_for(stored: Stored, options: DeleteOptions) -> list[str]:
+    if options.propagation is None:
+        return list(stored.finalizers)
+    kept = [f for f in stored.finalizers if f not in {FOREGROUND, ORPHAN}]
+    wanted = _PROPAGATION_FINALIZERS[options.propagation]
+    return [*kept, wanted] if wanted else kept
+
+
+def _holds_contents(stored: Stored, body: JsonObject) -> bool:
+    """Tell whether a namespace's contents are still to be deleted."""
+    if stored.resource.group_resource != NAMESPACES:
+        return False
+    return bool((body.get("spec") or {}).get("finalizers"))

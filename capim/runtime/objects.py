@@ -1,0 +1,177 @@
+"""What the store keeps and hands out: encoded objects, changes, watch events, options of requests.
+
+An object is encoded once, when it is written; everything a read, a selector or the garbage collector
+asks for lies beside the bytes. `apiVersion` comes first in them, so that another version of a custom
+resource is a change of the first bytes.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, TypeAlias, cast
+
+import orjson
+
+from capim.api.resources import Resource
+
+if TYPE_CHECKING:
+    from capim.api.meta import JsonObject
+
+EventType: TypeAlias = Literal["ADDED", "MODIFIED", "DELETED"]
+
+_NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
+#: what a field selector sees where the object does not say
+_FIELD_DEFAULTS: Final = {
+    "spec.hostNetwork": "false",
+    "spec.restartPolicy": "Always",
+    "spec.schedulerName": "default-scheduler",
+    "spec.unschedulable": "false",
+    "status.replicas": "0",
+    "status.successful": "0",
+}
+
+
+class PatchType(enum.StrEnum):
+    """The content type of a patch says how it is applied."""
+
+    JSON = "application/json-patch+json"
+    MERGE = "application/merge-patch+json"
+    STRATEGIC = "application/strategic-merge-patch+json"
+
+
+@dataclass(slots=True)
+class DeleteOptions:
+    """How to delete: what must still be true, and what becomes of dependents."""
+
+    uid: str | None = None
+    resource_version: str | None = None
+    propagation: Literal["Foreground", "Background", "Orphan"] | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object as it is stored: encoded, with what is asked of it often beside the bytes."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    uid: str
+    resource_version: int
+    data: bytes = field(repr=False)  #: complete: apiVersion, kind, metadata.resourceVersion
+    labels: Mapping[str, str]
+    owners: tuple[str, ...] = ()  #: uids
+    finalizers: tuple[str, ...] = ()
+    deleting: bool = False  #: deletionTimestamp is set
+    field_values: tuple[str, ...] = ()  #: parallel to the resource's `field_labels`
+
+    def json(self) -> JsonObject:
+        """Decode the object; the caller owns the result."""
+        return cast("JsonObject", orjson.loads(self.data))
+
+    @property
+    def key(self) -> str:
+        """Where the object lies in its table; sorts as etcd's keys do."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+    def fields(self) -> dict[str, str]:
+        """Return what field selectors look at."""
+        fields = dict(zip(self.resource.field_labels, self.field_values, strict=False))
+        fields["metadata.name"] = self.name
+        fields["metadata.namespace"] = self.namespace
+        return fields
+
+    def served_as(self, resource: Resource) -> Stored:
+        """Return the object in another version of its kind, without any conversion but of the name."""
+        if resource.version == self.resource.version:
+            return self
+        rest = self.data[len(_head(self.resource)) :]
+        return replace(self, resource=resource, data=_head(resource) + rest)
+
+
+class Change(NamedTuple):
+    """One version of the whole store: what happened, the object then and before."""
+
+    type: EventType
+    stored: Stored  #: for DELETED: the last state, at the version of the deletion
+    previous: Stored | None
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """A change as watchers see it."""
+
+    type: EventType
+    stored: Stored
+    previous: Stored | None
+    line: bytes = field(repr=False)  #: `{"type":…,"object":…}` and a newline
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A list, or the part of one that a limit allows."""
+
+    items: list[Stored]
+    resource_version: int
+    continue_token: str = ""
+    remaining: int | None = None  #: how many follow; None where selectors make that unknown
+
+
+class Admission(Protocol):
+    """Validates and defaults objects before they are stored."""
+
+    def admit(self, resource: Resource, body: JsonObject, old: JsonObject | None) -> JsonObject:
+        """Return the object to store, changed or not. Raises APIError to refuse it."""
+
+
+def watch_event(change: Change) -> WatchEvent:
+    """Encode a change for its watchers."""
+    line = b'{"type":"%b","object":%b}\n' % (change.type.encode(), change.stored.data)
+    return WatchEvent(change.type, change.stored, change.previous, line)
+
+
+def encode(resource: Resource, body: JsonObject, resource_version: int) -> Stored:
+    """Encode an object whose metadata the caller owns; version 0 leaves resourceVersion out."""
+    metadata = body["metadata"]
+    metadata.pop("resourceVersion", None)
+    if resource_version:
+        metadata["resourceVersion"] = str(resource_version)
+    ordered = {"apiVersion": resource.api_version, "kind": resource.kind} | body
+    ordered["apiVersion"], ordered["kind"] = resource.api_version, resource.kind
+    return Stored(
+        resource,
+        metadata.get("namespace", ""),
+        metadata["name"],
+        metadata["uid"],
+        resource_version,
+        orjson.dumps(ordered),
+        metadata.get("labels") or _NO_LABELS,
+        tuple(owner["uid"] for owner in metadata.get("ownerReferences") or ()),
+        tuple(metadata.get("finalizers") or ()),
+        "deletionTimestamp" in metadata,
+        tuple(_field_value(body, path) for path in resource.field_labels),
+    )
+
+
+def at_version(stored: Stored, resource_version: int) -> Stored:
+    """Return the same state at another version: of its deletion, or of its leaving a selection."""
+    return encode(stored.resource, stored.json(), resource_version)
+
+
+def _head(resource: Resource) -> bytes:
+    return b'{"apiVersion":"%b",' % resource.api_version.encode()
+
+
+def _field_value(body: JsonObject, path: str) -> str:
+    if path == "source":  # an event's component; the newer events API calls it reportingComponent
+        source: JsonObject = body.get("source") or {}
+        return str(source.get("component") or body.get("reportingComponent") or "")
+    value: Any = body
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    if value is None:
+        return _FIELD_DEFAULTS.get(path, "")
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,46 @@
+"""Applies a patch to a stored object and says in the API's words what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from capim.api import errors
+from capim.runtime.objects import PatchType
+from capim.wire.patch import PatchError, json_patch, merge_patch, strategic_merge_patch
+
+if TYPE_CHECKING:
+    from capim.api.meta import JsonObject
+    from capim.api.resources import Resource
+
+
+def apply_patch(
+    resource: Resource, obj: JsonObject, patch: object, patch_type: PatchType
+) -> JsonObject:
+    """Return the patched object; the given one is not changed.
+
+    Raises:
+        APIError: UnsupportedMediaType for a strategic patch of a custom resource, BadRequest for a
+            malformed patch, Invalid for one that does not fit the object.
+    """
+    if patch_type is PatchType.STRATEGIC and resource.custom:
+        accepted = f"{PatchType.JSON}, {PatchType.MERGE}, application/apply-patch+yaml"
+        raise errors.unsupported_media_type(patch_type, accepted)
+    try:
+        return _apply(resource, obj, patch, patch_type)
+    except PatchError as error:
+        if error.code == 422:
+            text = f"the server rejected our request due to an error in our request: {error}"
+            raise errors.APIError("Invalid", 422, text) from error
+        raise errors.bad_request(str(error)) from error
+
+
+def _apply(resource: Resource, obj: JsonObject, patch: object, patch_type: PatchType) -> JsonObject:
+    if patch_type is PatchType.JSON:
+        if not isinstance(patch, list):
+            raise PatchError("a JSON patch is a list of operations", code=400)
+        return json_patch(obj, patch)
+    if not isinstance(patch, dict):
+        raise PatchError(f"a patch of type {patch_type} is an object", code=400)
+    if patch_type is PatchType.MERGE:
+        return merge_patch(obj, patch)
+    return strategic_merge_patch(obj, patch, resource.gvk)

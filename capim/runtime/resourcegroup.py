@@ -1,0 +1,423 @@
+"""One workload cluster's objects behind the semantics of a Kubernetes API server, in memory.
+
+Invariants. Versions are one counter for the whole group and only grow; every change takes the next one
+and is announced once. An object is encoded when it is written and never again: reads, lists and watches
+hand out those bytes. A write that changes nothing takes no version. Garbage collection is part of the
+write that causes it (`gc`). Watches hear of changes in order, after the write (`subscriptions`).
+
+Source: the Kubernetes API concepts page and k8s.io/apiserver's registry; texts of refusals are theirs.
+Departures: no schema validation of built-in kinds, no field managers (server-side apply), deletion has
+no grace period, a PUT never creates.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from capim.api import errors
+from capim.runtime import customresources, listing, strategies, subresources, writes
+from capim.runtime.gc import GarbageCollector
+from capim.runtime.lifecycle import Lifecycle
+from capim.runtime.objects import (
+    Admission,
+    Change,
+    DeleteOptions,
+    Page,
+    PatchType,
+    Stored,
+    WatchEvent,
+    encode,
+)
+from capim.runtime.patching import apply_patch
+from capim.runtime.selection import Selection
+from capim.runtime.store import Store
+from capim.runtime.subscriptions import Watch
+from capim.runtime.validation import check_metadata, check_new_metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from capim.api.meta import JsonObject
+    from capim.api.resources import Resource, ResourceTable
+    from capim.wire.selectors import FieldSelector, LabelSelector
+
+__all__ = [
+    "Admission",
+    "DeleteOptions",
+    "Page",
+    "PatchType",
+    "ResourceGroup",
+    "Stored",
+    "Watch",
+    "WatchEvent",
+]
+
+StoredList: TypeAlias = list[Stored]
+
+#: 8 MiB of encoded objects: some 4 000 Nodes
+_HISTORY_BYTES: Final = 8 << 20
+#: how often a taken generated name is drawn anew, as a real API server does
+_NAME_ATTEMPTS: Final = 8
+#: in place of a subresource: the simulator writes main resource and status at once
+_WHOLE: Final = "*"
+
+
+class ResourceGroup:
+    """The objects of one cluster. One loop, no lock: calls are synchronous and never interleave."""
+
+    def __init__(
+        self,
+        resources: ResourceTable,
+        *,
+        clock: Callable[[], float],
+        new_uid: Callable[[], str],
+        first_version: int,
+        history_events: int = 4096,
+        history_bytes: int = _HISTORY_BYTES,
+        admission: Admission | None = None,
+        require_namespace: bool = True,
+    ) -> None:
+        self._clock = clock
+        self._new_uid = new_uid
+        self._admission = admission
+        self._require_namespace = require_namespace
+        self._store = Store(resources, first_version, history_events, history_bytes)
+        self._lifecycle = Lifecycle(self._store, clock)
+        self._gc = GarbageCollector(self._store, self._lifecycle)
+        self._store.observe = self._observe
+
+    @property
+    def resources(self) -> ResourceTable:
+        """What is served; definitions of custom resources change it."""
+        return self._store.resources
+
+    @resources.setter
+    def resources(self, table: ResourceTable) -> None:
+        self._store.resources = table
+
+    @property
+    def resource_version(self) -> int:
+        """The version of the last change."""
+        return self._store.version
+
+    @property
+    def watches(self) -> int:
+        """How many watches are open."""
+        return len(self._store.subscriptions)
+
+    # --- reads -------------------------------------------------------------------------------------
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Stored:
+        """Return an object. Raises APIError: NotFound."""
+        return self._find(resource, namespace, name).served_as(resource)
+
+    def list(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        *,
+        labels: LabelSelector | None = None,
+        fields: FieldSelector | None = None,
+        limit: int = 0,
+        continue_token: str = "",
+        at: int | None = None,
+    ) -> Page:
+        """Return the selected objects in the order of namespace and name.
+
+        Args:
+            resource: the kind.
+            namespace: None for all namespaces.
+            labels: selector, None for all.
+            fields: selector, None for all.
+            limit: how many at most; 0 for all.
+            continue_token: of the page before; all pages show the version of the first.
+            at: an earlier version to show (resourceVersionMatch=Exact); None for the newest.
+
+        Raises:
+            APIError: BadRequest for a token or field; Expired where history is gone; Timeout for a
+                version that is yet to come.
+        """
+        selection = Selection(resource, namespace, labels, fields)
+        then = listing.Continuation(self._store.version if at is None else at, "")
+        if continue_token:
+            then = listing.decode_continue(continue_token)
+        table = self._store.table(resource.group_resource)
+        if then.resource_version == self._store.version:
+            objects = listing.current_objects(table, selection, then.start)
+        else:
+            changes = self._store.log.since(self.check_not_future(then.resource_version))
+            objects = listing.objects_then(table, selection, then.start, resource, changes)
+        if resource.custom:
+            objects = (stored.served_as(resource) for stored in objects)
+        version = then.resource_version
+        return listing.take_page(objects, selection, limit=limit, resource_version=version)
+
+    def check_not_future(self, resource_version: int) -> int:
+        """Return a version that has been. Raises APIError: Timeout, as real servers do."""
+        if resource_version <= self._store.version:
+            return resource_version
+        raise listing.too_large(resource_version, self._store.version)
+
+    def watch(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        on_event: Callable[[WatchEvent], None],
+        *,
+        labels: LabelSelector | None = None,
+        fields: FieldSelector | None = None,
+        since: int,
+    ) -> Watch:
+        """Deliver what happened after `since`, then everything that happens until the watch is closed.
+
+        History is delivered before this returns. Selectors turn objects that enter or leave the
+        selection into ADDED and DELETED.
+
+        Raises:
+            APIError: Expired for a version no longer or never held; BadRequest for a field.
+        """
+        selection = Selection(resource, namespace, labels, fields)
+        store = self._store
+        missed = list(store.log.since(since)) if since != store.version else []
+        watch = Watch(resource, selection, on_event, store.subscriptions, since)
+        watch.replay(missed, store.version)
+        store.subscriptions.add(watch)
+        return watch
+
+    # --- writes ------------------------------------------------------------------------------------
+
+    def create(
+        self,
+        resource: Resource,
+        namespace: str,
+        body: JsonObject,
+        *,
+        dry_run: bool = False,
+        uid: str = "",
+        keep_status: bool = False,
+    ) -> Stored:
+        """Store a new object.
+
+        Args:
+            resource: the kind.
+            namespace: empty for cluster scope.
+            body: the object; it is not changed.
+            dry_run: check and return only.
+            uid: instead of a new one.
+            keep_status: the simulator's own objects may have a status from the start.
+
+        Raises:
+            APIError: AlreadyExists, Invalid, BadRequest; NotFound or Forbidden for the namespace.
+        """
+        made = writes.own_copy(resource, body)
+        writes.own_namespace(resource, namespace, made["metadata"])
+        self._check_namespace(resource, namespace, made["metadata"].get("name", ""))
+        self._name(resource, namespace, made["metadata"])
+        made["metadata"] = writes.new_metadata(
+            resource, made["metadata"], now=self._clock(), uid=uid or self._new_uid()
+        )
+        strategies.prepare_create(resource, made, keep_status=keep_status)
+        made = self._admit(resource, made, None)
+        name = made["metadata"]["name"]
+        if self._store.find(resource, made["metadata"].get("namespace", ""), name):
+            raise errors.already_exists(resource.plural, resource.group, name)
+        if dry_run:
+            return encode(resource, made, 0)
+        stored = self._store.commit("ADDED", resource, made, None)
+        self._settle()
+        return stored
+
+    def update(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        body: JsonObject,
+        *,
+        subresource: str = "",
+        dry_run: bool = False,
+    ) -> Stored:
+        """Replace an object, or the part of it that a subresource is.
+
+        A body without resourceVersion is written whatever the object's version. Status is written
+        through the status subresource alone, where the kind has one.
+
+        Raises:
+            APIError: NotFound, Conflict, Invalid, BadRequest.
+        """
+        current = self._find(resource, namespace, name).served_as(resource)
+        old = current.json()
+        return self._write(resource, namespace, current, old, body, subresource, dry_run=dry_run)
+
+    def patch(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        patch: object,
+        patch_type: PatchType,
+        *,
+        subresource: str = "",
+        dry_run: bool = False,
+    ) -> Stored:
+        """Change an object as a patch says; one that states a resourceVersion is an optimistic lock.
+
+        Raises:
+            APIError: as `update`; UnsupportedMediaType for a strategic patch of a custom resource.
+        """
+        current = self._find(resource, namespace, name).served_as(resource)
+        old = current.json()
+        body = apply_patch(
+            resource, subresources.view(resource, old, subresource), patch, patch_type
+        )
+        return self._write(resource, namespace, current, old, body, subresource, dry_run=dry_run)
+
+    def apply_own(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        mutate: Callable[[JsonObject], JsonObject | None],
+    ) -> Stored | None:
+        """Let the simulator write an object whole, status included, in one change.
+
+        `mutate` is given the object, or a bare one with its name where there is none, and returns what
+        it should be, or None to leave it. Returns what is stored, None where nothing is.
+        """
+        found = self._store.find(resource, namespace, name)
+        if found is None:
+            bare = {"apiVersion": resource.api_version, "kind": resource.kind}
+            body = mutate(bare | {"metadata": {"name": name}})
+            return self.create(resource, namespace, body, keep_status=True) if body else None
+        current = found.served_as(resource)
+        body = mutate(current.json())
+        if body is None:
+            return current
+        return self._write(
+            resource, namespace, current, current.json(), body, _WHOLE, dry_run=False
+        )
+
+    def delete(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        options: DeleteOptions | None = None,
+    ) -> tuple[Stored, bool]:
+        """Delete an object; one with finalizers waits for them.
+
+        Returns: its last state, and whether it is gone.
+
+        Raises:
+            APIError: NotFound; Conflict for a precondition; Forbidden for an immortal namespace.
+        """
+        current = self._find(resource, namespace, name)
+        options = options or DeleteOptions()
+        last, gone = self._lifecycle.delete(current, options)
+        if not options.dry_run and not gone:
+            self._settle()
+            after = self._store.find(resource, namespace, name)
+            gone = after is None or after.uid != current.uid
+        else:
+            self._settle()
+        return last.served_as(resource), gone
+
+    def delete_collection(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        *,
+        labels: LabelSelector | None = None,
+        fields: FieldSelector | None = None,
+        options: DeleteOptions | None = None,
+    ) -> StoredList:
+        """Delete what a list with these selectors returns. Returns the objects as they were."""
+        found = self.list(resource, namespace, labels=labels, fields=fields).items
+        for stored in found:
+            if self._store.find(resource, stored.namespace, stored.name):
+                self.delete(resource, stored.namespace, stored.name, options)
+        return found
+
+    def validate(self) -> None:
+        """Raise AssertionError where an invariant is broken; for tests."""
+        self._gc.validate()
+        self._store.validate()
+
+    # --- inside ------------------------------------------------------------------------------------
+
+    def _find(self, resource: Resource, namespace: str, name: str) -> Stored:
+        stored = self._store.find(resource, namespace, name)
+        if stored is None:
+            raise errors.not_found(resource.plural, resource.group, name)
+        return stored
+
+    def _write(
+        self,
+        resource: Resource,
+        namespace: str,
+        current: Stored,
+        old: JsonObject,
+        body: JsonObject,
+        subresource: str,
+        *,
+        dry_run: bool,
+    ) -> Stored:
+        view = "" if subresource == _WHOLE else subresource
+        made = writes.own_copy(subresources.view_resource(resource, view), body)
+        writes.own_namespace(resource, namespace, made["metadata"])
+        writes.check_same_object(resource, current.name, made, old)
+        check_new_metadata(resource, made, old)
+        if view:
+            made = subresources.merge_view(resource, made, old, view)
+        writes.carry_over(made, old)
+        if not subresource:
+            if resource.subresource("status"):
+                writes.keep_field(made, old, "status")
+            strategies.prepare_update(resource, made, old)
+        made = self._admit(resource, made, old)
+        if not writes.wants_the_same(made, old) and resource.generation:
+            made["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+        if made == old:
+            return current
+        if dry_run:
+            return encode(resource, made, current.resource_version)
+        stored, _ = self._lifecycle.save(current, made, resource)
+        self._settle()
+        return stored
+
+    def _admit(self, resource: Resource, body: JsonObject, old: JsonObject | None) -> JsonObject:
+        if self._admission is not None:
+            body = self._admission.admit(resource, body, old)
+        check_metadata(resource, body)
+        if resource.group_resource == customresources.DEFINITIONS:
+            customresources.check_definition(resource, body)
+        return body
+
+    def _name(self, resource: Resource, namespace: str, metadata: JsonObject) -> None:
+        prefix = metadata.get("generateName")
+        if metadata.get("name") or not prefix:
+            return
+        for _ in range(_NAME_ATTEMPTS):
+            metadata["name"] = writes.generated_name(prefix, self._new_uid())
+            if not self._store.find(resource, namespace, metadata["name"]):
+                return
+
+    def _check_namespace(self, resource: Resource, namespace: str, name: str) -> None:
+        if not resource.namespaced:
+            return
+        if self._gc.is_ending(namespace):
+            raise strategies.namespace_terminating(resource, namespace, name)
+        if self._require_namespace and not self._store.table(strategies.NAMESPACES).get(namespace):
+            raise errors.not_found("namespaces", "", namespace)
+
+    def _observe(self, change: Change) -> None:
+        self._gc.observe(change)
+        if change.stored.resource.group_resource == customresources.DEFINITIONS:
+            definition = change.stored.json()
+            gone = change.type == "DELETED"
+            serve = customresources.table_without if gone else customresources.table_with
+            self._store.resources = serve(self._store.resources, definition)
+
+    def _settle(self) -> None:
+        self._gc.settle()
+        self._store.subscriptions.deliver()

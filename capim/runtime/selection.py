@@ -1,0 +1,63 @@
+"""Which objects a list or a watch is about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from capim.api import errors
+
+if TYPE_CHECKING:
+    from capim.api.resources import Resource
+    from capim.runtime.objects import Stored
+    from capim.wire.selectors import FieldSelector, LabelSelector
+
+_EVERYWHERE = ("metadata.name", "metadata.namespace")
+
+
+class Selection:
+    """A namespace (None: all of them), labels and fields.
+
+    Raises:
+        APIError: BadRequest, for a field this kind cannot be selected by.
+    """
+
+    __slots__ = ("_fields", "_labels", "namespace")
+
+    def __init__(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        labels: LabelSelector | None,
+        fields: FieldSelector | None,
+    ) -> None:
+        self.namespace = namespace if resource.namespaced else None
+        self._labels = labels or None
+        self._fields = fields or None
+        if fields:
+            _check_fields(resource, fields)
+
+    @property
+    def selective(self) -> bool:
+        """Whether labels or fields restrict the selection."""
+        return self._labels is not None or self._fields is not None
+
+    def in_namespace(self, stored: Stored) -> bool:
+        """Tell whether the object is in the namespace."""
+        return self.namespace is None or stored.namespace == self.namespace
+
+    def matches(self, stored: Stored) -> bool:
+        """Tell whether labels and fields match; the namespace is not looked at."""
+        if self._labels is not None and not self._labels.matches(stored.labels):
+            return False
+        return self._fields is None or self._fields.matches(stored.fields())
+
+
+def _check_fields(resource: Resource, fields: FieldSelector) -> None:
+    for path, _, _ in fields.requirements:
+        if path in _EVERYWHERE or path in resource.field_labels:
+            continue
+        if resource.field_labels:
+            raise errors.bad_request(f"field label not supported: {path}")
+        raise errors.bad_request(
+            f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+        )

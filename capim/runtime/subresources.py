@@ -1,0 +1,122 @@
+"""Views of an object that are read and written below its path: status, scale, finalize and others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from capim.api import errors
+from capim.api.resources import Resource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from capim.api.meta import JsonObject
+
+_SCALE: Final = Resource("autoscaling", "v1", "scales", "Scale", True, "scale")
+_OPERATORS: Final = {"In": "in", "NotIn": "notin"}
+
+
+def view_resource(resource: Resource, subresource: str) -> Resource:
+    """Return what a client sends and reads there: the kind itself, but for scale."""
+    return _SCALE if subresource == "scale" else resource
+
+
+def view(resource: Resource, obj: JsonObject, subresource: str) -> JsonObject:
+    """Return an object as its subresource shows it.
+
+    Raises:
+        APIError: NotFound, where the kind has no such subresource.
+    """
+    if subresource and resource.subresource(subresource) is None:
+        raise errors.no_such_resource()
+    return scale_of(obj) if subresource == "scale" else obj
+
+
+def merge_view(
+    resource: Resource, body: JsonObject, old: JsonObject, subresource: str
+) -> JsonObject:
+    """Return the object with the subresource's part of it replaced.
+
+    Raises:
+        APIError: NotFound where the kind has no such subresource, MethodNotAllowed where it is not one
+            to be written.
+    """
+    if resource.subresource(subresource) is None:
+        raise errors.no_such_resource()
+    merge = _MERGES.get(subresource)
+    if merge is None:
+        raise errors.method_not_allowed()
+    made = old | {"metadata": dict(old["metadata"])}
+    merge(made, body)
+    return made
+
+
+def scale_of(obj: JsonObject) -> JsonObject:
+    """Return the autoscaling/v1 Scale of a workload."""
+    spec: JsonObject = obj.get("spec") or {}
+    status: JsonObject = obj.get("status") or {}
+    shown = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    made: JsonObject = {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {key: obj["metadata"][key] for key in shown if key in obj["metadata"]},
+        "spec": {"replicas": spec.get("replicas", 1)},
+        "status": {"replicas": status.get("replicas", 0)},
+    }
+    selector = status.get("selector") or _selector_text(spec.get("selector"))
+    if selector:
+        made["status"]["selector"] = selector
+    return made
+
+
+def _selector_text(selector: Any) -> str:
+    if not isinstance(selector, dict):
+        return ""
+    if "matchLabels" not in selector and "matchExpressions" not in selector:
+        return ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
+    terms = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
+    for term in selector.get("matchExpressions") or ():
+        key, operator = term["key"], term["operator"]
+        if operator in _OPERATORS:
+            terms.append(f"{key} {_OPERATORS[operator]} ({','.join(sorted(term['values']))})")
+        else:
+            terms.append(key if operator == "Exists" else f"!{key}")
+    return ",".join(terms)
+
+
+def _merge_status(made: JsonObject, body: JsonObject) -> None:
+    if body.get("status"):
+        made["status"] = body["status"]
+    else:
+        made.pop("status", None)
+
+
+def _merge_scale(made: JsonObject, body: JsonObject) -> None:
+    replicas = (body.get("spec") or {}).get("replicas", 0)
+    made["spec"] = (made.get("spec") or {}) | {"replicas": replicas}
+
+
+def _merge_finalizers(made: JsonObject, body: JsonObject) -> None:
+    finalizers = (body.get("spec") or {}).get("finalizers") or []
+    made["spec"] = (made.get("spec") or {}) | {"finalizers": finalizers}
+
+
+def _merge_approval(made: JsonObject, body: JsonObject) -> None:
+    conditions = (body.get("status") or {}).get("conditions") or []
+    made["status"] = (made.get("status") or {}) | {"conditions": conditions}
+
+
+def _merge_containers(made: JsonObject, body: JsonObject) -> None:
+    spec: JsonObject = body.get("spec") or {}
+    fields = ("ephemeralContainers", "containers", "initContainers")
+    made["spec"] = (made.get("spec") or {}) | {key: spec[key] for key in fields if key in spec}
+
+
+_MERGES: Final[dict[str, Callable[[JsonObject, JsonObject], None]]] = {
+    "approval": _merge_approval,
+    "ephemeralcontainers": _merge_containers,
+    "finalize": _merge_finalizers,
+    "resize": _merge_containers,
+    "scale": _merge_scale,
+    "status": _merge_status,
+}

@@ -1,0 +1,157 @@
+"""From what a client sent to what is stored: pure, before anything is committed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from zlib import crc32
+
+from capim.api import errors
+from capim.api.meta import format_time
+
+if TYPE_CHECKING:
+    from capim.api.meta import JsonObject
+    from capim.api.resources import Resource
+
+#: no vowels and no digits that look like them: names spell no words (apimachinery's rand.SafeEncode)
+_SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
+_SUFFIX_LENGTH: Final = 5
+_LONGEST_GENERATED: Final = 63 - _SUFFIX_LENGTH
+#: set by the server alone
+_SERVERS_OWN: Final = (
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+)
+#: not kept: no field managers are tracked, and selfLink is gone since 1.20
+_DROPPED: Final = ("managedFields", "selfLink")
+_SHAPES: Final = {
+    "labels": dict,
+    "annotations": dict,
+    "finalizers": list,
+    "ownerReferences": list,
+}
+
+
+def own_copy(resource: Resource, body: JsonObject) -> JsonObject:
+    """Copy top level and metadata, leave out what is empty there, and check that the kind is right.
+
+    Raises:
+        APIError: BadRequest, for another kind or version or a body that is no object of any.
+    """
+    _check_kind(resource, body)
+    metadata = body.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise errors.bad_request("metadata must be an object")
+    kept: dict[str, Any] = {
+        key: value
+        for key, value in metadata.items()
+        if value not in (None, {}, [], "") and key not in _DROPPED
+    }
+    for key, shape in _SHAPES.items():
+        if key in kept and not _has_shape(kept[key], shape):
+            raise errors.bad_request(f"metadata.{key}: not a value of the expected type")
+    copied = {key: value for key, value in body.items() if value is not None}
+    copied["apiVersion"], copied["kind"] = resource.api_version, resource.kind
+    copied["metadata"] = kept
+    return copied
+
+
+def own_namespace(resource: Resource, namespace: str, metadata: JsonObject) -> None:
+    """Put the object into the request's namespace. Raises APIError: BadRequest for another one."""
+    stated = metadata.get("namespace", "")
+    expected = namespace if resource.namespaced else ""
+    if stated and stated != expected:
+        raise errors.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    if expected:
+        metadata["namespace"] = expected
+
+
+def new_metadata(resource: Resource, metadata: JsonObject, *, now: float, uid: str) -> JsonObject:
+    """Return the metadata of a new object, in the order a reader expects."""
+    if metadata.get("resourceVersion"):
+        text = "resourceVersion should not be set on objects to be created"
+        raise errors.APIError("InternalError", 500, text)
+    rest = {key: value for key, value in metadata.items() if key not in _SERVERS_OWN}
+    made: dict[str, Any] = {"name": rest.pop("name", "")} | rest
+    made["uid"] = uid
+    made["creationTimestamp"] = format_time(now)
+    if resource.generation:
+        made["generation"] = 1
+    return made
+
+
+def generated_name(prefix: str, seed: str) -> str:
+    """Return a name for `generateName`; the seed is any text drawn at random."""
+    number, suffix = crc32(seed.encode()), ""
+    for _ in range(_SUFFIX_LENGTH):
+        number, index = divmod(number, len(_SUFFIX_ALPHABET))
+        suffix += _SUFFIX_ALPHABET[index]
+    return prefix[:_LONGEST_GENERATED] + suffix
+
+
+def check_same_object(resource: Resource, name: str, body: JsonObject, old: JsonObject) -> None:
+    """Refuse an update meant for another object or an older version. Raises APIError."""
+    new, was = body["metadata"], old["metadata"]
+    stated = new.get("name", "")
+    if not stated:
+        text = f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        raise errors.bad_request(text)
+    if stated != name:
+        text = f"the name of the object ({stated}) does not match the name on the URL ({name})"
+        raise errors.bad_request(text)
+    if new.get("uid", was["uid"]) != was["uid"]:
+        why = f"Precondition failed: UID in precondition: {new['uid']}, UID in object meta: {was['uid']}"
+        raise errors.conflict(resource.plural, resource.group, name, why)
+    version = new.get("resourceVersion", was["resourceVersion"])
+    if version not in {was["resourceVersion"], "0"}:
+        raise errors.conflict(resource.plural, resource.group, name)
+
+
+def carry_over(body: JsonObject, old: JsonObject) -> None:
+    """Give an update the metadata that only the server sets, as it was."""
+    metadata, was = body["metadata"], old["metadata"]
+    for key in (*_SERVERS_OWN, "resourceVersion", "generateName"):
+        if key in was:
+            metadata[key] = was[key]
+        else:
+            metadata.pop(key, None)
+
+
+def keep_field(body: JsonObject, old: JsonObject, field: str) -> None:
+    """Give an update a top-level field as it was, or as absent as it was."""
+    if field in old:
+        body[field] = old[field]
+    else:
+        body.pop(field, None)
+
+
+def wants_the_same(body: JsonObject, old: JsonObject) -> bool:
+    """Tell whether two states differ in metadata and status at most: then generation stays."""
+    ignored = {"metadata", "status"}
+    keys = (body.keys() | old.keys()) - ignored
+    return all(body.get(key) == old.get(key) for key in keys)
+
+
+def _has_shape(value: object, shape: type) -> bool:
+    if not isinstance(value, shape):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    if not isinstance(items, type({}.values()) | list):
+        return False
+    return all(isinstance(item, str | dict) for item in items)
+
+
+def _check_kind(resource: Resource, body: JsonObject) -> None:
+    if not isinstance(body, dict):
+        raise errors.bad_request("the body of the request is not an object")
+    kind = body.get("kind") or resource.kind
+    api_version = body.get("apiVersion") or resource.api_version
+    if (kind, api_version) != (resource.kind, resource.api_version):
+        version = str(api_version).rpartition("/")[2]
+        text = f'{kind} in version "{version}" cannot be handled as a {resource.kind}'
+        detail = f"got {api_version} {kind}, expected {resource.api_version} {resource.kind}"
+        raise errors.bad_request(f"{text}: {detail}")
