@@ -1,11 +1,26 @@
-"""Decode `application/vnd.kubernetes.protobuf`."""
+"""`application/vnd.kubernetes.protobuf` to JSON: client-go sends every built-in kind in it.
+
+A body is the magic `k8s` and a zero byte, then a runtime.Unknown that names apiVersion and kind and carries
+the object's own message. What the messages look like is in capim.api.builtin_types; how they become JSON
+in protobuf_json.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
+
+from google.protobuf.message import DecodeError
+
+from capim.api import builtin_types
+from capim.api.gvk import GVK, split_api_version
+from capim.wire.protobuf_json import codec
+from capim.wire.protobuf_schema import message_class
 
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
+
+MEDIA_TYPE: Final = "application/vnd.kubernetes.protobuf"
+MAGIC: Final = b"k8s\0"
 
 
 class KubeProtoError(ValueError):
@@ -13,5 +28,29 @@ class KubeProtoError(ValueError):
 
 
 def decode(data: bytes) -> JsonObject:
-    """Return the object as JSON."""
-    raise KubeProtoError(f"not decoded: {len(data)} bytes")
+    """Return the object, with the apiVersion and kind of its envelope, as a JSON client would have sent it.
+
+    Raises:
+        KubeProtoError: no magic, a damaged message, a kind that is not built in, or values that have no JSON.
+    """
+    if not data.startswith(MAGIC):
+        raise KubeProtoError("the body does not start with the protobuf magic k8s\\0")
+    try:
+        return _decode_envelope(data[len(MAGIC) :])
+    except KubeProtoError:
+        raise
+    except (DecodeError, ValueError, OverflowError, OSError, RecursionError) as error:
+        raise KubeProtoError(f"the protobuf body is damaged: {error}") from error
+
+
+def _decode_envelope(data: bytes) -> JsonObject:
+    """Read runtime.Unknown: f1 type (f1 apiVersion, f2 kind), f2 object, f3 encoding, f4 content type."""
+    envelope: Any = message_class("runtime.Unknown").FromString(data)
+    api_version, kind = envelope.f1.f1, envelope.f1.f2
+    if envelope.f3 or envelope.f4 not in {"", MEDIA_TYPE}:
+        raise KubeProtoError(f"the envelope holds {envelope.f4!r} encoded as {envelope.f3!r}")
+    found = builtin_types.kind(GVK(*split_api_version(api_version), kind))
+    if found is None:
+        raise KubeProtoError(f"{kind!r} of {api_version!r} is not a built-in kind")
+    message = message_class(found.name).FromString(envelope.f2)
+    return {"kind": kind, "apiVersion": api_version, **codec(found.name).json(message)}
