@@ -1,0 +1,117 @@
+"""Who asks: client certificates of the cluster's authority, and bootstrap tokens.
+
+Everybody who is known may do everything: the fake clusters have no authorization. Nobody else may do
+more than a real cluster allows anonymously, unless the server is told to let anonymous requests pass.
+Departure: a certificate of a foreign authority ends the handshake, where a real server answers 401.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from capim.api.errors import APIError, unauthorized
+from capim.api.gvk import GVR
+from capim.api.meta import parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from capim.runtime.resourcegroup import ResourceGroup
+    from capim.server.http import Exchange
+
+_SECRETS: Final = GVR("", "v1", "secrets")
+_BOOTSTRAP_TYPE: Final = "bootstrap.kubernetes.io/token"
+_PUBLIC: Final = ("/healthz", "/livez", "/readyz", "/version")
+_PUBLIC_BELOW: Final = tuple(f"{path}/" for path in _PUBLIC[:3])
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who is known."""
+
+    name: str
+    groups: tuple[str, ...]
+
+
+_ANONYMOUS: Final = User("system:anonymous", ("system:unauthenticated",))
+
+
+def user_of_certificate(peer: Mapping[str, Any] | None) -> User | None:
+    """Read user and groups from a verified certificate, as `SSLObject.getpeercert` gives it."""
+    if not peer:
+        return None
+    names = [pair for relative in peer.get("subject", ()) for pair in relative]
+    groups = tuple(value for key, value in names if key == "organizationName")
+    name = next((value for key, value in names if key == "commonName"), "")
+    return User(name, (*groups, "system:authenticated")) if name else None
+
+
+class Authenticator:
+    """Tells who asks one cluster's API server."""
+
+    def __init__(
+        self, group: ResourceGroup, clock: Callable[[], float], *, anonymous: bool = False
+    ) -> None:
+        self._group = group
+        self._clock = clock
+        self._anonymous = anonymous
+
+    def authenticate(self, exchange: Exchange) -> User:
+        """Return who asks.
+
+        Raises:
+            APIError: 401, nobody we know.
+        """
+        if isinstance(exchange.peer, User):
+            return exchange.peer
+        header = exchange.headers.get(b"authorization", b"")
+        if header:
+            kind, _, token = header.decode("latin-1").partition(" ")
+            user = self._bootstrap(token.strip()) if kind.lower() == "bearer" else None
+            if user is None:
+                raise unauthorized()
+            return user
+        path = exchange.target.partition(b"?")[0].decode("latin-1")
+        if self._anonymous or path in _PUBLIC or path.startswith(_PUBLIC_BELOW):
+            return _ANONYMOUS
+        raise unauthorized()
+
+    def _bootstrap(self, token: str) -> User | None:
+        identity, _, secret = token.partition(".")
+        resource = self._group.resources.by_gvr(_SECRETS)
+        if resource is None or not identity or not secret:
+            return None
+        try:
+            stored = self._group.get(resource, "kube-system", f"bootstrap-token-{identity}").json()
+        except APIError:
+            return None
+        if stored.get("type") != _BOOTSTRAP_TYPE:
+            return None
+        data = {key: _decoded(value) for key, value in (stored.get("data") or {}).items()}
+        if not self._is_valid(data, identity, secret):
+            return None
+        extra = filter(None, data.get("auth-extra-groups", "").split(","))
+        groups = ("system:bootstrappers", *extra, "system:authenticated")
+        return User(f"system:bootstrap:{identity}", groups)
+
+    def _is_valid(self, data: Mapping[str, str], identity: str, secret: str) -> bool:
+        known = data.get("token-id") == identity and hmac.compare_digest(
+            data.get("token-secret", "").encode(), secret.encode()
+        )
+        expiration = data.get("expiration")
+        try:
+            alive = not expiration or parse_time(expiration) > self._clock()
+        except ValueError:
+            alive = False
+        return known and alive and data.get("usage-bootstrap-authentication") == "true"
+
+
+def _decoded(value: object) -> str:
+    try:
+        return base64.b64decode(str(value), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ""

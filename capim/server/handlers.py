@@ -1,0 +1,204 @@
+"""The verbs: what each request does to the resource group, and how the answer looks. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from capim.api.errors import APIError, bad_request, method_not_allowed
+from capim.runtime import subresources
+from capim.runtime.listing import list_body
+from capim.runtime.objects import Page
+from capim.server.bodies import decode_body, decode_delete_options, decode_patch, dry_run_of
+from capim.server.http import Response
+from capim.server.listing import exact_version, parse_selectors
+from capim.server.routes import integer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from capim.api.meta import JsonObject
+    from capim.api.resources import Resource
+    from capim.runtime.resourcegroup import ResourceGroup, Stored
+    from capim.server.http import Exchange
+    from capim.server.routes import RequestInfo
+
+#: kinds whose delete answers with the object; the others answer with a Status, as a real server
+_RETURN_DELETED: Final = frozenset({("", "pods"), ("", "services"), ("", "persistentvolumeclaims")})
+
+
+def respond(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
+    """Do what a request for a resource asks and return the answer.
+
+    Raises:
+        APIError: the refusal.
+    """
+    if info.subresource:
+        return _SUBRESOURCES.get(info.subresource, _subresource)(exchange, info, group)
+    return _HANDLERS[info.verb](exchange, info, group)
+
+
+def _get(_: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
+    return _shown(group.get(info.resource, info.namespace or "", info.name), info)
+
+
+def _list(_: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
+    selectors = parse_selectors(info)
+    page = group.list(
+        info.resource,
+        info.namespace,
+        labels=selectors.labels,
+        fields=selectors.fields,
+        limit=integer(info.query, "limit") or 0,
+        continue_token=info.query.get("continue", ""),
+        at=exact_version(info.query, group),
+    )
+    return Response(200, list_body(info.resource, page))
+
+
+def _create(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
+    dry_run = dry_run_of(info.query)
+    body = _object(exchange, info.resource)
+    stored = group.create(info.resource, info.namespace or "", body, dry_run=dry_run)
+    return Response(201, stored.data)
+
+
+def _update(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
+    dry_run = dry_run_of(info.query)
+    body = _object(exchange, subresources.view_resource(info.resource, info.subresource))
+    stored = group.update(
+        info.resource,
+        info.namespace or "",
+        info.name,
+        body,
+        subresource=info.subresource,
+        dry_run=dry_run,
+    )
+    return _shown(stored, info)
+
+
+def _patch(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
+    patch_type, patch = decode_patch(_content_type(exchange), exchange.body)
+    stored = group.patch(
+        info.resource,
+        info.namespace or "",
+        info.name,
+        patch,
+        patch_type,
+        subresource=info.subresource,
+        dry_run=dry_run_of(info.query),
+    )
+    return _shown(stored, info)
+
+
+def _delete(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
+    options = decode_delete_options(_content_type(exchange), exchange.body, info.query)
+    stored, gone = group.delete(info.resource, info.namespace or "", info.name, options)
+    resource = info.resource
+    if not gone or (resource.group, resource.plural) in _RETURN_DELETED:
+        return Response(200, stored.data)
+    return Response(200, _deleted_status(stored))
+
+
+def _delete_collection(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
+    selectors = parse_selectors(info)
+    deleted = group.delete_collection(
+        info.resource,
+        info.namespace,
+        labels=selectors.labels,
+        fields=selectors.fields,
+        options=decode_delete_options(_content_type(exchange), exchange.body, info.query),
+    )
+    return Response(200, list_body(info.resource, Page(deleted, group.resource_version)))
+
+
+def _subresource(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
+    """Read or write a part of the object that has a path of its own: status, scale, finalize."""
+    if info.verb not in _OBJECT_VERBS or info.subresource in _RUN_SOMETHING:
+        raise method_not_allowed()
+    return _OBJECT_VERBS[info.verb](exchange, info, group)
+
+
+def _shown(stored: Stored, info: RequestInfo) -> Response:
+    """Answer with an object, as its subresource shows it."""
+    if info.subresource != "scale":
+        return Response(200, stored.data)
+    scale = subresources.view(info.resource, stored.json(), info.subresource)
+    return Response(200, orjson.dumps(scale))
+
+
+def _evict(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
+    body = decode_body(_content_type(exchange), exchange.body)
+    if body.get("kind", "Eviction") != "Eviction":
+        raise bad_request(f"the body of an eviction is an Eviction, not {body['kind']}")
+    raw = orjson.dumps(body.get("deleteOptions") or {})
+    options = decode_delete_options("application/json", raw, info.query)
+    group.delete(info.resource, info.namespace or "", info.name, options)
+    return Response(201, orjson.dumps(_success(201)))
+
+
+def _log(_: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
+    """Show the log of a container that never ran: it is empty, and missing pods are still 404."""
+    group.get(info.resource, info.namespace or "", info.name)
+    return Response(200, b"", b"text/plain")
+
+
+_OBJECT_VERBS: Final[dict[str, Callable[[Exchange, RequestInfo, ResourceGroup], Response]]] = {
+    "get": _get,
+    "update": _update,
+    "patch": _patch,
+}
+_HANDLERS: Final[dict[str, Callable[[Exchange, RequestInfo, ResourceGroup], Response]]] = {
+    **_OBJECT_VERBS,
+    "list": _list,
+    "create": _create,
+    "delete": _delete,
+    "deletecollection": _delete_collection,
+}
+_SUBRESOURCES: Final[dict[str, Callable[[Exchange, RequestInfo, ResourceGroup], Response]]] = {
+    "eviction": _evict,
+    "log": _log,
+}
+#: what a container would have to do
+_RUN_SOMETHING: Final = frozenset({"attach", "exec", "portforward", "proxy"})
+
+
+def _object(exchange: Exchange, resource: Resource) -> JsonObject:
+    """Decode the body as an object of this kind; a body that names none is taken for one."""
+    body = decode_body(_content_type(exchange), exchange.body)
+    got = (
+        body.setdefault("apiVersion", resource.api_version),
+        body.setdefault("kind", resource.kind),
+    )
+    if got != (resource.api_version, resource.kind):
+        raise bad_request(
+            f"the object provided is unrecognized (must be of type {resource.kind} of "
+            f"{resource.api_version}): it is {got[1]} of {got[0]}"
+        )
+    return body
+
+
+def _content_type(exchange: Exchange) -> str:
+    return exchange.headers.get(b"content-type", b"").decode("latin-1")
+
+
+def _success(code: int) -> dict[str, Any]:
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": code}
+
+
+def _deleted_status(stored: Stored) -> bytes:
+    resource = stored.resource
+    details = {"name": stored.name, "kind": resource.plural, "uid": stored.uid}
+    if resource.group:
+        details["group"] = resource.group
+    status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+    return orjson.dumps({**status, "details": details})
+
+
+def error_response(error: APIError) -> Response:
+    """Answer with the refusal's Status; the one place that turns an error into HTTP."""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    if error.retry_after_s is not None:
+        headers = ((b"Retry-After", b"%d" % error.retry_after_s),)
+    return Response(error.code, orjson.dumps(error.status()), headers=headers)

@@ -1,0 +1,418 @@
+"""HTTP/1.1 on a connection, without an application: bytes to exchanges, answers to bytes.
+
+A thin `asyncio.Protocol` over httptools. Exchanges are answered one at a time and in order, however
+many requests a client pipelines; an answer may come later than the call that asked for it. Nothing
+here knows Kubernetes. One loop, no lock.
+
+Limits are those of a kube-apiserver where it has them: 3 MiB of body; Go's server would take 1 MiB of
+header, ours takes 64 KiB, more than any client certificate or token needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+import httptools
+
+from capim.server.streams import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+HEADER_LIMIT_BYTES: Final = 64 << 10
+BODY_LIMIT_BYTES: Final = 3 << 20
+_PIPELINE_LIMIT: Final = 16
+#: below this a copy into one write is cheaper than a TLS record more
+_JOIN_LIMIT_BYTES: Final = 64 << 10
+_UPGRADE_REFUSED: Final = "the request cannot be upgraded"
+
+_REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer that is known whole."""
+
+    status: int
+    body: bytes
+    content_type: bytes = b"application/json"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Session(Protocol):
+    """What takes over a connection after an upgrade."""
+
+    def receive_data(self, data: bytes) -> None:
+        """Take raw bytes of the client."""
+
+    def pause_writing(self) -> None:
+        """Learn that the client does not read."""
+
+    def resume_writing(self) -> None:
+        """Learn that it reads again."""
+
+    def connection_lost(self) -> None:
+        """Learn that the client is gone."""
+
+    def close(self) -> None:
+        """Say goodbye and close the connection."""
+
+
+class Application(Protocol):
+    """What answers exchanges."""
+
+    def handle(self, exchange: Exchange) -> None:
+        """Answer by `respond`, `start_stream` or `upgrade`, now or later."""
+
+    def refuse(self, status: int, message: str) -> Response:
+        """Make the body of a refusal that HTTP itself decides: 400, 413, 431."""
+
+    def date(self) -> bytes:
+        """Return the Date header's value."""
+
+
+class Exchange:
+    """One request, whole, and the way to answer it."""
+
+    __slots__ = ("_connection", "body", "headers", "keep_alive", "method", "peer", "target")
+
+    def __init__(self, connection: HttpConnection) -> None:
+        self._connection = connection
+        self.method = ""
+        self.target = b""
+        self.headers: dict[bytes, bytes] = {}  #: names in lower case; repeated ones joined by comma
+        self.body = b""
+        self.keep_alive = True
+        self.peer = connection.peer  #: who the connection belongs to, as the TLS layer knows it
+
+    def respond(self, response: Response) -> None:
+        """Answer with a whole body; nothing happens when the client is gone."""
+        self._connection.send_response(self, response)
+
+    def start_stream(self, status: int, content_type: bytes) -> Stream:
+        """Answer with a chunked body that is written piece by piece."""
+        return self._connection.start_stream(self, status, content_type)
+
+    def upgrade(
+        self,
+        headers: Iterable[tuple[str, str]],
+        make_session: Callable[[asyncio.Transport], Session],
+    ) -> None:
+        """Answer 101 and hand the connection's raw bytes to a session."""
+        self._connection.upgrade(self, headers, make_session)
+
+
+class HttpConnection(asyncio.Protocol):
+    """One client's connection."""
+
+    def __init__(
+        self,
+        application: Application,
+        *,
+        peer: object = None,
+        on_lost: Callable[[HttpConnection], None] | None = None,
+    ) -> None:
+        self._application = application
+        self.peer = peer
+        self._on_lost = on_lost
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._incoming = Exchange(self)  #: being parsed
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._head_bytes = 0
+        self._in_head = True
+        self._ready: deque[Exchange] = deque()  #: parsed, waiting for their turn
+        self._current: Exchange | None = None  #: being answered
+        self._stream: Stream | None = None  #: the current answer, when it is a stream
+        self._session: Session | None = None
+        self._refusal: Response | None = None  #: sent after what is ready; then the connection ends
+        self._upgrading = (
+            False  #: the last request parsed asks for an upgrade: bytes, not requests, follow
+        )
+        self._after_upgrade = b""
+        self._closing = False
+        self._pumping = False
+        self._write_paused = False
+        self._read_paused = False
+        self._begun = False  #: a request has begun to arrive and is not whole
+        self._sweeps = 0  #: sweeps that found the same request begun, or none at all
+
+    # --- asyncio -----------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse a piece of input and answer what it completes."""
+        self._sweeps = 0
+        if self._session is not None:
+            self._session.receive_data(data)
+            return
+        if self._refusal is not None or self._closing:
+            return  # whatever follows a refused request means nothing
+        if self._upgrading:
+            self._after_upgrade += data
+        else:
+            self._parse(data)
+        if self._current is None:
+            self._pump()
+        elif self._upgrading or len(self._ready) >= _PIPELINE_LIMIT:
+            self._pause_reading()
+
+    def eof_received(self) -> bool:
+        """Let the transport close: half-open HTTP clients do not exist."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End what still runs for this client."""
+        del exc
+        self._closing = True
+        self._transport = None
+        self._ready.clear()
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.lost()
+        session, self._session = self._session, None
+        if session is not None:
+            session.connection_lost()
+        if self._on_lost is not None:
+            self._on_lost(self)
+
+    def pause_writing(self) -> None:
+        """Answer nothing more until the client has read; streams watch their own bound."""
+        self._write_paused = True
+        if self._session is not None:
+            self._session.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._write_paused = False
+        if self._session is not None:
+            self._session.resume_writing()
+        elif self._current is None:
+            self._pump()
+
+    # --- the owner ---------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End the connection: a stream gets its proper end, an answer under way is sent."""
+        self._closing = True
+        self._ready.clear()
+        if self._session is not None:
+            self._session.close()
+        if self._stream is not None:
+            self._stream.close()
+        if self._transport is not None:
+            self._transport.close()
+
+    def sweep(self, *, head_sweeps: int, idle_sweeps: int) -> None:
+        """Close what stands still: called at a fixed interval by the owner of the connections.
+
+        A request that has begun and does not come further is cut off after `head_sweeps` calls, an
+        idle connection after `idle_sweeps`. Counting calls costs nothing on the way of a request.
+        """
+        if self._current is not None or self._session is not None:
+            return
+        self._sweeps += 1
+        if self._sweeps > (head_sweeps if self._begun else idle_sweeps):
+            self.close()
+
+    # --- httptools ---------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """Start a new request."""
+        self._incoming = Exchange(self)
+        self._body = []
+        self._body_bytes = self._head_bytes = 0
+        self._in_head = self._begun = True
+
+    def on_url(self, url: bytes) -> None:
+        """Collect the request's target."""
+        self._incoming.target += url
+        self._head_bytes += len(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Collect a header."""
+        self._head_bytes += len(name) + len(value)
+        headers = self._incoming.headers
+        name = name.lower()
+        headers[name] = headers[name] + b"," + value if name in headers else value
+
+    def on_headers_complete(self) -> None:
+        """Check what the headers announce, before any of the body."""
+        self._in_head = False
+        if self._head_bytes > HEADER_LIMIT_BYTES:
+            self._refuse(431, "the request's header is too large")
+            return
+        headers = self._incoming.headers
+        if b"host" not in headers and self._parser.get_http_version() == "1.1":
+            self._refuse(400, "the request has no Host header")
+        if int(headers.get(b"content-length") or 0) > BODY_LIMIT_BYTES:
+            self._refuse_body()
+        elif b"expect" in headers and self._refusal is None:
+            self._continue(headers[b"expect"])
+
+    def on_body(self, body: bytes) -> None:
+        """Collect a piece of the body."""
+        self._body_bytes += len(body)
+        if self._body_bytes > BODY_LIMIT_BYTES:
+            self._refuse_body()
+        else:
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """Put the request into the line."""
+        self._begun = False
+        self._in_head = True
+        self._head_bytes = 0
+        if self._refusal is not None:
+            return
+        exchange = self._incoming
+        exchange.method = self._parser.get_method().decode("ascii")
+        exchange.keep_alive = self._parser.should_keep_alive()
+        if self._body:
+            exchange.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+            self._body = []
+        self._ready.append(exchange)
+
+    # --- answers -----------------------------------------------------------------------------------
+
+    def send_response(self, exchange: Exchange, response: Response) -> None:
+        """Write an answer and go on to the next request."""
+        transport = self._transport
+        if transport is None or exchange is not self._current:
+            return
+        keep_alive = exchange.keep_alive and not self._closing
+        body = response.body
+        head = self._head(response, b"Content-Length: %d\r\n" % len(body), keep_alive=keep_alive)
+        if exchange.method == "HEAD":
+            body = b""
+        if len(body) < _JOIN_LIMIT_BYTES:
+            transport.write(head + body)
+        else:
+            transport.writelines([head, body])
+        self._finished(keep_alive=keep_alive)
+
+    def start_stream(self, exchange: Exchange, status: int, content_type: bytes) -> Stream:
+        """Write the head of a chunked answer."""
+        keep_alive = exchange.keep_alive and not self._closing
+        stream = Stream(self._transport, lambda: self._stream_ended(exchange))
+        if self._transport is None or exchange is not self._current:
+            stream.lost()
+            return stream
+        response = Response(status, b"", content_type)
+        framing = b"Transfer-Encoding: chunked\r\n"
+        self._transport.write(self._head(response, framing, keep_alive=keep_alive))
+        self._stream = stream
+        return stream
+
+    def upgrade(
+        self,
+        exchange: Exchange,
+        headers: Iterable[tuple[str, str]],
+        make_session: Callable[[asyncio.Transport], Session],
+    ) -> None:
+        """Write 101 and hand over; what the client sent already goes to the session at once."""
+        if self._transport is None or exchange is not self._current:
+            return
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        self._transport.write(f"HTTP/1.1 101 Switching Protocols\r\n{lines}\r\n".encode("latin-1"))
+        self._ready.clear()
+        self._session = make_session(self._transport)
+        if self._read_paused:
+            self._read_paused = False
+            self._transport.resume_reading()
+        rest, self._after_upgrade = self._after_upgrade, b""
+        if rest:
+            self._session.receive_data(rest)
+
+    # --- inside ------------------------------------------------------------------------------------
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._after_upgrade = data[upgrade.args[0] :]
+            self._upgrading = True
+            if self._ready:
+                self._ready[-1].keep_alive = False  # unless it is upgraded, nothing can follow it
+            else:
+                self._refuse(400, _UPGRADE_REFUSED)
+        except (httptools.HttpParserError, ValueError):
+            self._refuse(400, "the request is not HTTP/1.1")
+        if self._begun and self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEADER_LIMIT_BYTES:
+                self._refuse(431, "the request's header is too large")
+
+    def _pump(self) -> None:
+        """Answer what is ready, one after the other, as long as the client reads."""
+        self._pumping = True
+        while self._ready and self._current is None and not self._write_paused:
+            exchange = self._current = self._ready.popleft()
+            self._application.handle(exchange)
+        self._pumping = False
+        if self._current is not None or self._transport is None:
+            return
+        if self._refusal is not None and not self._ready:
+            response, self._refusal = self._refusal, None
+            length = b"Content-Length: %d\r\n" % len(response.body)
+            self._transport.write(self._head(response, length, keep_alive=False) + response.body)
+            self._finished(keep_alive=False)
+        elif self._read_paused and len(self._ready) < _PIPELINE_LIMIT:
+            self._read_paused = False
+            self._transport.resume_reading()
+
+    def _finished(self, *, keep_alive: bool) -> None:
+        self._current = None
+        if not keep_alive:
+            self._closing = True
+            self._ready.clear()
+            if self._transport is not None:
+                self._transport.close()
+        elif not self._pumping and (self._ready or self._read_paused or self._refusal):
+            # not from inside the answer: a client that pipelines must not deepen the stack
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _stream_ended(self, exchange: Exchange) -> None:
+        self._stream = None
+        if exchange is self._current:
+            self._finished(keep_alive=exchange.keep_alive and not self._closing)
+
+    def _head(self, response: Response, framing: bytes, *, keep_alive: bool) -> bytes:
+        status = response.status
+        extra = b"".join(b"%b: %b\r\n" % header for header in response.headers)
+        return b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nDate: %b\r\n%b%b%b\r\n" % (
+            status,
+            _REASONS.get(status, b"Unknown"),
+            response.content_type,
+            self._application.date(),
+            framing,
+            extra,
+            b"" if keep_alive else b"Connection: close\r\n",
+        )
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Remember a refusal: it is sent when its turn comes."""
+        if self._refusal is None:
+            self._refusal = self._application.refuse(status, message)
+
+    def _refuse_body(self) -> None:
+        self._refuse(413, f"Request entity too large: limit is {BODY_LIMIT_BYTES}")
+
+    def _continue(self, expected: bytes) -> None:
+        # behind another answer the interim one would be taken for that; the client sends anyway
+        if expected.lower() == b"100-continue" and self._transport and not self._current:
+            self._transport.write(_CONTINUE)
+
+    def _pause_reading(self) -> None:
+        if self._transport is not None and not self._read_paused:
+            self._read_paused = True
+            self._transport.pause_reading()

@@ -1,0 +1,197 @@
+"""Method and path to what is asked for, as k8s.io/apiserver's RequestInfo does it. Pure.
+
+Paths that name nothing are 404, methods a resource lacks are 405, and tricks with empty segments,
+dots or escaped slashes name nothing (a real server answers some of them with a redirect to the
+cleaned path; no client of ours follows one).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import unquote, unquote_plus
+
+from capim.api.errors import bad_request, method_not_allowed, no_such_resource
+from capim.api.gvk import GVR
+from capim.api.resources import Resource
+
+if TYPE_CHECKING:
+    from capim.api.resources import ResourceTable
+
+Query: TypeAlias = Mapping[str, str]
+
+_NO_QUERY: Final[Query] = MappingProxyType({})
+_TRUE: Final = frozenset({"1", "true", "True", "TRUE", "t", "T"})
+_NAMESPACE_SUBRESOURCES: Final = frozenset({"status", "finalize"})
+#: method -> verb with a name, verb without one
+_VERBS: Final = {
+    "GET": ("get", "list"),
+    "POST": ("", "create"),
+    "PUT": ("update", ""),
+    "PATCH": ("patch", ""),
+    "DELETE": ("delete", "deletecollection"),
+}
+
+
+def _no_query() -> Query:
+    return _NO_QUERY
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInfo:
+    """A request for a resource."""
+
+    verb: str  #: get, list, watch, create, update, patch, delete or deletecollection
+    resource: Resource
+    subresource: str = ""
+    namespace: str | None = None  #: None: cluster scope, or all namespaces
+    name: str = ""
+    query: Query = field(default_factory=_no_query)
+
+
+@dataclass(frozen=True, slots=True)
+class PathInfo:
+    """A request for anything else: discovery, health, version."""
+
+    path: str
+    query: Query = field(default_factory=_no_query)
+
+
+def is_true(text: str | None) -> bool:
+    """Read a boolean query parameter as Go's strconv.ParseBool does; anything else is false."""
+    return text in _TRUE
+
+
+def parse_query(text: str) -> Query:
+    """Read a query string; of a repeated parameter the first value counts, as in Go."""
+    if not text:
+        return _NO_QUERY
+    query: dict[str, str] = {}
+    for part in text.split("&"):
+        key, _, value = part.partition("=")
+        if "%" in part or "+" in part:
+            key, value = unquote_plus(key), unquote_plus(value)
+        if key:
+            query.setdefault(key, value)
+    return query
+
+
+def parse_request(table: ResourceTable, method: str, target: str) -> RequestInfo | PathInfo:
+    """Tell what a request asks for.
+
+    Raises:
+        APIError: 404 for what is not served, 405 for a method that the resource does not take.
+    """
+    path, _, query_text = target.partition("?")
+    query = parse_query(query_text)
+    segments = path.split("/")[1:]
+    if segments[:1] == ["api"] and len(segments) > 2:
+        group, rest = "", segments[1:]
+    elif segments[:1] == ["apis"] and len(segments) > 3:
+        group, rest = segments[1], segments[2:]
+    else:
+        return PathInfo(path, query)
+    if not rest[1]:
+        # `/api/v1/`: a real server takes the slash at the end of a discovery path
+        return PathInfo(path.rstrip("/"), query)
+    decoded = [_decode(segment) for segment in rest]
+    return _parse_resource(table, method, group, decoded, query)
+
+
+def _decode(segment: str) -> str:
+    if "%" in segment:
+        try:
+            segment = unquote(segment, errors="strict")
+        except UnicodeDecodeError:
+            raise no_such_resource() from None
+    if segment in {"", ".", ".."} or "/" in segment or "\0" in segment or "%" in segment:
+        raise no_such_resource()
+    return segment
+
+
+def _parse_resource(
+    table: ResourceTable, method: str, group: str, segments: list[str], query: Query
+) -> RequestInfo:
+    """Read `version[/watch][/namespaces/ns]/resource[/name[/subresource]]`."""
+    version, parts = segments[0], segments[1:]
+    old_watch = parts[0] == "watch" and method == "GET" and len(parts) > 1
+    if old_watch:
+        parts = parts[1:]
+    namespace: str | None = None
+    if parts[0] == "namespaces" and len(parts) > 2 and not _of_namespace(parts):
+        namespace, parts = parts[1], parts[2:]
+    resource = table.by_gvr(GVR(group, version, parts[0]))
+    if resource is None or len(parts) > 3:
+        raise no_such_resource()
+    if resource.namespaced is (namespace is None) and not _everywhere(resource, parts):
+        raise no_such_resource()
+    name = parts[1] if len(parts) > 1 else ""
+    subresource = parts[2] if len(parts) > 2 else ""
+    verb = _verb(method, resource, subresource, query, has_name=bool(name), old_watch=old_watch)
+    if verb == "create" and resource.namespaced and namespace is None:
+        raise method_not_allowed()
+    if verb == "watch" and name:
+        query = _watch_one(query, name)
+    return RequestInfo(verb, resource, subresource, namespace, name, query)
+
+
+def _of_namespace(parts: list[str]) -> bool:
+    """Tell `/namespaces/x/status` (of the namespace) from `/namespaces/x/pods` (in it)."""
+    return len(parts) == 3 and parts[2] in _NAMESPACE_SUBRESOURCES
+
+
+def _everywhere(resource: Resource, parts: list[str]) -> bool:
+    """Without a namespace only whole collections of a namespaced kind exist."""
+    return resource.namespaced and len(parts) == 1
+
+
+def _verb(
+    method: str,
+    resource: Resource,
+    subresource: str,
+    query: Query,
+    *,
+    has_name: bool,
+    old_watch: bool,
+) -> str:
+    with_name, without_name = _VERBS.get(method, ("", ""))
+    if subresource:
+        return _subresource_verb(method, resource, subresource)
+    verb = with_name if has_name else without_name
+    if old_watch or (verb == "list" and is_true(query.get("watch"))):
+        verb = "watch"
+    if not verb or verb not in resource.verbs:
+        raise method_not_allowed()
+    return verb
+
+
+def _subresource_verb(method: str, resource: Resource, name: str) -> str:
+    subresource = resource.subresource(name)
+    if subresource is None:
+        raise no_such_resource()
+    verb = "create" if method == "POST" else _VERBS.get(method, ("", ""))[0]
+    if not verb or verb not in subresource.verbs:
+        raise method_not_allowed()
+    return verb
+
+
+def _watch_one(query: Query, name: str) -> Query:
+    """Express the deprecated watch of one object as the field selector that replaced it."""
+    selectors = [query.get("fieldSelector", ""), f"metadata.name={name}"]
+    return {**query, "fieldSelector": ",".join(filter(None, selectors))}
+
+
+def integer(query: Query, name: str) -> int | None:
+    """Read a whole number that is not negative; None when absent or empty.
+
+    Raises:
+        APIError: 400, it is something else.
+    """
+    text = query.get(name)
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()) or len(text) > 19:
+        raise bad_request(f'invalid value for the parameter {name}: "{text}" is not a whole number')
+    return int(text)
