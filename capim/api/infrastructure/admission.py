@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from capim.api.meta import JsonObject
     from capim.api.structural import Cause
 
+#: About 290 years, what a Go duration (64 bits of nanoseconds) can hold.
+_MAX_DURATION: Final = "2562047h"
+_MAX_DURATION_S: Final = parse_duration(_MAX_DURATION)
+
 _DNS_LABEL: Final = r"[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?"
 _DNS_NAME: Final = re.compile(rf"({_DNS_LABEL}\.)*{_DNS_LABEL}\.?")
 _LABEL_NAME: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
@@ -141,28 +145,32 @@ def _is_host(text: str) -> bool:
 
 def _provisioning(settings: JsonObject, path: str) -> Iterator[Cause]:
     duration, jitter = settings.get("startupDuration"), settings.get("startupJitter")
-    if isinstance(duration, str):
-        try:
-            negative = parse_duration(duration) < 0
-        except ValueError as error:
-            yield f"{path}.startupDuration", f"Invalid value: {error}"
-        else:
-            if negative:
-                yield (
-                    f"{path}.startupDuration",
-                    f"Invalid value: {_json(duration)}: must not be negative",
-                )
-    if isinstance(jitter, str):
-        try:
-            share = parse_jitter(jitter)
-        except ValueError as error:
-            yield f"{path}.startupJitter", f"Invalid value: {error}"
-        else:
-            if not 0 <= share <= 1:
-                yield (
-                    f"{path}.startupJitter",
-                    f"Invalid value: {_json(jitter)}: must be from 0 to 1",
-                )
+    if isinstance(duration, str) and (fault := _duration_fault(duration)):
+        yield f"{path}.startupDuration", f"Invalid value: {fault}"
+    if isinstance(jitter, str) and (fault := _jitter_fault(jitter)):
+        yield f"{path}.startupJitter", f"Invalid value: {fault}"
+
+
+def _duration_fault(text: str) -> str:
+    try:
+        duration_s = parse_duration(text)
+    except ValueError as error:
+        return str(error)
+    if duration_s < 0:
+        return f"{_json(text)}: must not be negative"
+    return (
+        f"{_json(text)}: must be shorter than {_MAX_DURATION}"
+        if duration_s > _MAX_DURATION_S
+        else ""
+    )
+
+
+def _jitter_fault(text: str) -> str:
+    try:
+        jitter = parse_jitter(text)
+    except ValueError as error:
+        return str(error)
+    return "" if 0 <= jitter <= 1 else f"{_json(text)}: must be from 0 to 1"
 
 
 def _template_metadata(metadata: JsonObject, path: str) -> Iterator[Cause]:

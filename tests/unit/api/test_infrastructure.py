@@ -166,6 +166,7 @@ IN_TEMPLATE = "spec.template.spec.behaviour.vm.provisioning"
         (machine({"startupDuration": "10"}), f"{VM}.startupDuration"),
         (machine({"startupDuration": ""}), f"{VM}.startupDuration"),
         (machine({"startupDuration": "-1s"}), f"{VM}.startupDuration"),
+        (machine({"startupDuration": "9999999h"}), f"{VM}.startupDuration"),
         (machine({"startupDuration": 10}), f"{VM}.startupDuration"),
         (machine({"startupDuration": "1s", "startupJitter": "1.01"}), f"{VM}.startupJitter"),
         (machine({"startupDuration": "1s", "startupJitter": "-0.1"}), f"{VM}.startupJitter"),
