@@ -1,0 +1,1 @@
+"""Reconciliation of InMemoryCluster and InMemoryMachine: plans are pure, controllers carry them out."""

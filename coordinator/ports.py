@@ -1,0 +1,129 @@
+"""Port leases: which workload cluster has which port of which address. Pure.
+
+A port belongs to one cluster at a time, for each address on its own. A freed port rests for 30 s, because
+clients of the old cluster may still knock, and is given at once when nothing else is left. A port that
+could not be bound belongs to somebody outside of us: it counts as taken for a while, then is tried again.
+The original only ever counted up, so that its range ran dry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from capim.api.gvk import NamespacedName
+
+REST_S: Final = 30.0
+
+#: How long a port that another process holds is left alone: long enough for a test's server to be gone.
+AVOID_S: Final = 300.0
+
+
+class PortsExhaustedError(Exception):
+    """No port of the range is left; the message names the address and the flag."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    """Ports from `first` to `last`, both included."""
+
+    first: int
+    last: int
+
+    def __contains__(self, port: int) -> bool:
+        return self.first <= port <= self.last
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+
+@dataclass(slots=True)
+class _Address:
+    holders: dict[int, NamespacedName] = field(default_factory=dict)
+    resting: dict[int, float] = field(default_factory=dict)  #: port -> usable again at
+    avoided: dict[int, float] = field(default_factory=dict)  #: port -> tried again at
+    next_port: int = 0
+
+
+class PortLeases:
+    """All leases, by address and by cluster. One loop, no lock."""
+
+    def __init__(self, ports: PortRange) -> None:
+        self._range = ports
+        self._addresses: dict[str, _Address] = {}
+        self._leases: dict[NamespacedName, tuple[str, int]] = {}
+
+    def port(self, cluster: NamespacedName) -> int | None:
+        """Return the cluster's port."""
+        lease = self._leases.get(cluster)
+        return lease[1] if lease else None
+
+    def lease(
+        self, address: str, cluster: NamespacedName, now: float, *, preferred: int | None = None
+    ) -> int:
+        """Return the cluster's port on this address, leasing one if it has none.
+
+        Args:
+            address: where the listener will be; a cluster that moved gives its old lease back.
+            cluster: who asks.
+            now: seconds.
+            preferred: taken if it is in the range and nobody else's: what the cluster had before.
+
+        Raises:
+            PortsExhaustedError: no port is left.
+        """
+        held = self._leases.get(cluster)
+        if held is not None and held[0] == address:
+            return held[1]
+        self.release(cluster, now)
+        pool = self._addresses.setdefault(address, _Address(next_port=self._range.first))
+        if preferred is not None and self._can_have(pool, preferred, now):
+            port = preferred
+        else:
+            port = self._next(address, pool, now)
+        pool.resting.pop(port, None)
+        pool.avoided.pop(port, None)
+        pool.holders[port] = cluster
+        self._leases[cluster] = (address, port)
+        return port
+
+    def _can_have(self, pool: _Address, port: int, now: float) -> bool:
+        """Say whether a port may be had; one that rests may, by its old owner or for want of others."""
+        return (
+            port in self._range and port not in pool.holders and pool.avoided.get(port, now) <= now
+        )
+
+    def _next(self, address: str, pool: _Address, now: float) -> int:
+        """Pick the next free port round the range, else the one that has rested longest."""
+        size = self._range.last - self._range.first + 1
+        start = pool.next_port - self._range.first
+        order = [self._range.first + (start + step) % size for step in range(size)]
+        free = [port for port in order if self._can_have(pool, port, now)]
+        if not free:
+            raise PortsExhaustedError(
+                f"all ports {self._range} of {address} are leased or held by other processes:"
+                " delete clusters, or widen --port-range"
+            )
+        # min is stable: of the ports that do not rest it picks the first in order
+        port = min(free, key=lambda port: max(pool.resting.get(port, now), now))
+        pool.next_port = port + 1 if port < self._range.last else self._range.first
+        return port
+
+    def release(self, cluster: NamespacedName, now: float) -> bool:
+        """Give the cluster's port back; say whether it had one."""
+        lease = self._leases.pop(cluster, None)
+        if lease is None:
+            return False
+        address, port = lease
+        pool = self._addresses[address]
+        del pool.holders[port]
+        pool.resting[port] = now + REST_S
+        return True
+
+    def failed(self, cluster: NamespacedName, port: int, now: float) -> None:
+        """Take the lease back: the port could not be bound. Word of an earlier port changes nothing."""
+        if self.port(cluster) != port:
+            return
+        address, _ = self._leases[cluster]
+        self.release(cluster, now)
+        self._addresses[address].avoided[port] = now + AVOID_S
