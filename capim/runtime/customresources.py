@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     from capim.api.meta import JsonObject
     from capim.api.resources import ResourceTable
+    from capim.runtime.objects import Change
 
 DEFINITIONS: Final = ("apiextensions.k8s.io", "customresourcedefinitions")
-#: held while objects of the kind exist
+#: set by a deletion; goes when the last object of the kind has gone
 CLEANUP_FINALIZER: Final = "customresourcecleanup.apiextensions.k8s.io"
 
 
@@ -29,21 +30,18 @@ def resources_of(definition: JsonObject) -> list[Resource]:
     return [_resource(spec, version) for version in spec["versions"] if version.get("served")]
 
 
-def table_with(table: ResourceTable, definition: JsonObject) -> ResourceTable:
-    """Return the table as it is once the definition is applied."""
-    spec = definition["spec"]
-    rest = table.without(spec["group"], spec["names"]["plural"])
-    return rest.adding(*resources_of(definition))
-
-
-def table_without(table: ResourceTable, definition: JsonObject) -> ResourceTable:
-    """Return the table as it is once the definition is gone."""
-    spec = definition["spec"]
-    return table.without(spec["group"], spec["names"]["plural"])
+def table_after(table: ResourceTable, change: Change) -> ResourceTable:
+    """Return what is served after a definition was written or went. Built-in kinds are not replaced."""
+    definition = change.stored.json()
+    group, plural = definition["spec"]["group"], definition["spec"]["names"]["plural"]
+    if any(r.group_resource == (group, plural) and not r.custom for r in table):
+        return table
+    rest = table.without(group, plural)
+    return rest if change.type == "DELETED" else rest.adding(*resources_of(definition))
 
 
 def new_definition(body: JsonObject) -> None:
-    """Default and establish a new definition; its objects are cleaned up before it goes."""
+    """Default and establish a new definition."""
     spec = dict(body.get("spec") or {})
     names = dict(spec.get("names") or {})
     kind = names.get("kind", "")
@@ -52,11 +50,6 @@ def new_definition(body: JsonObject) -> None:
     spec["names"] = names
     spec.setdefault("conversion", {"strategy": "None"})
     body["spec"] = spec
-    metadata = body["metadata"]
-    finalizers = [*(metadata.get("finalizers") or ())]
-    if CLEANUP_FINALIZER not in finalizers:
-        finalizers.append(CLEANUP_FINALIZER)
-    metadata["finalizers"] = finalizers
     body["status"] = status_of(body, None)
 
 

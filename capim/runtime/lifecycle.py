@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from capim.api import errors
 from capim.api.meta import format_time
+from capim.runtime.customresources import CLEANUP_FINALIZER, DEFINITIONS
 from capim.runtime.strategies import NAMESPACES
 
 if TYPE_CHECKING:
@@ -86,11 +87,13 @@ class Lifecycle:
     def _mark(self, stored: Stored, body: JsonObject) -> None:
         metadata = body["metadata"]
         metadata["deletionTimestamp"] = format_time(self._clock())
-        metadata["deletionGracePeriodSeconds"] = 0
         if metadata.get("generation"):
             metadata["generation"] += 1
-        if stored.resource.group_resource == NAMESPACES:
+        kind = stored.resource.group_resource
+        if kind == NAMESPACES:
             body["status"] = (body.get("status") or {}) | {"phase": "Terminating"}
+        elif kind != DEFINITIONS:  # these two end by their contents, without a grace period
+            metadata["deletionGracePeriodSeconds"] = 0
 
 
 def check_deletion(stored: Stored, options: DeleteOptions) -> None:
@@ -116,6 +119,9 @@ def check_deletion(stored: Stored, options: DeleteOptions) -> None:
 
 
 def _finalizers_for(stored: Stored, options: DeleteOptions) -> list[str]:
+    if stored.resource.group_resource == DEFINITIONS:
+        rest = (f for f in stored.finalizers if f != CLEANUP_FINALIZER)
+        return [*rest, CLEANUP_FINALIZER]
     if options.propagation is None:
         return list(stored.finalizers)
     kept = [f for f in stored.finalizers if f not in {FOREGROUND, ORPHAN}]

@@ -293,9 +293,10 @@ class ResourceGroup:
         body = mutate(current.json())
         if body is None:
             return current
-        return self._write(
-            resource, namespace, current, current.json(), body, _WHOLE, dry_run=False
-        )
+        old = current.json()
+        locked = {"resourceVersion": old["metadata"]["resourceVersion"]}
+        body = body | {"metadata": body["metadata"] | locked}
+        return self._write(resource, namespace, current, old, body, _WHOLE, dry_run=False)
 
     def delete(
         self,
@@ -314,13 +315,10 @@ class ResourceGroup:
         current = self._find(resource, namespace, name)
         options = options or DeleteOptions()
         last, gone = self._lifecycle.delete(current, options)
-        if not options.dry_run and not gone:
-            self._settle()
-            after = self._store.find(resource, namespace, name)
-            gone = after is None or after.uid != current.uid
-        else:
-            self._settle()
-        return last.served_as(resource), gone
+        self._gc.settle()
+        after = self._store.find(resource, namespace, name)
+        self._store.subscriptions.deliver()
+        return last.served_as(resource), gone or after is None
 
     def delete_collection(
         self,
@@ -413,10 +411,7 @@ class ResourceGroup:
     def _observe(self, change: Change) -> None:
         self._gc.observe(change)
         if change.stored.resource.group_resource == customresources.DEFINITIONS:
-            definition = change.stored.json()
-            gone = change.type == "DELETED"
-            serve = customresources.table_without if gone else customresources.table_with
-            self._store.resources = serve(self._store.resources, definition)
+            self._store.resources = customresources.table_after(self._store.resources, change)
 
     def _settle(self) -> None:
         self._gc.settle()

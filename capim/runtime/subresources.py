@@ -47,6 +47,8 @@ def merge_view(
     if merge is None:
         raise errors.method_not_allowed()
     made = old | {"metadata": dict(old["metadata"])}
+    if subresource == "status" and not resource.group:
+        _merge_labels(made["metadata"], body["metadata"])
     merge(made, body)
     return made
 
@@ -63,13 +65,14 @@ def scale_of(obj: JsonObject) -> JsonObject:
         "spec": {"replicas": spec.get("replicas", 1)},
         "status": {"replicas": status.get("replicas", 0)},
     }
-    selector = status.get("selector") or _selector_text(spec.get("selector"))
+    selector = status.get("selector") or selector_text(spec.get("selector"))
     if selector:
         made["status"]["selector"] = selector
     return made
 
 
-def _selector_text(selector: Any) -> str:
+def selector_text(selector: Any) -> str:
+    """Write a selector object (or a map of labels) as a label selector's text; empty for neither."""
     if not isinstance(selector, dict):
         return ""
     if "matchLabels" not in selector and "matchExpressions" not in selector:
@@ -82,6 +85,14 @@ def _selector_text(selector: Any) -> str:
         else:
             terms.append(key if operator == "Exists" else f"!{key}")
     return ",".join(terms)
+
+
+def _merge_labels(metadata: JsonObject, sent: JsonObject) -> None:
+    """Take labels and annotations along: a status write of a core kind does, of others it does not."""
+    for key in ("labels", "annotations"):
+        metadata.pop(key, None)
+        if key in sent:
+            metadata[key] = sent[key]
 
 
 def _merge_status(made: JsonObject, body: JsonObject) -> None:

@@ -119,6 +119,9 @@ def _name_texts(rule: NameRule, name: str) -> Iterator[str]:
             yield f"may not be '{name}'"
         yield from (f"may not contain '{illegal}'" for illegal in "/%" if illegal in name)
         return
+    if rule is NameRule.LABEL and "." in name:
+        yield "must not contain dots"
+        return
     pattern, longest, text = _RULES[rule]
     if len(name) > longest:
         yield f"must be no more than {longest} bytes"

@@ -106,7 +106,10 @@ def check_same_object(resource: Resource, name: str, body: JsonObject, old: Json
     if new.get("uid", was["uid"]) != was["uid"]:
         why = f"Precondition failed: UID in precondition: {new['uid']}, UID in object meta: {was['uid']}"
         raise errors.conflict(resource.plural, resource.group, name, why)
-    version = new.get("resourceVersion", was["resourceVersion"])
+    version = new.get("resourceVersion", "0")
+    if version == "0" and resource.custom:
+        cause = ("metadata.resourceVersion", "Invalid value: 0: must be specified for an update")
+        raise errors.invalid(resource.plural, resource.group, name, [cause])
     if version not in {was["resourceVersion"], "0"}:
         raise errors.conflict(resource.plural, resource.group, name)
 
@@ -150,8 +153,12 @@ def _check_kind(resource: Resource, body: JsonObject) -> None:
         raise errors.bad_request("the body of the request is not an object")
     kind = body.get("kind") or resource.kind
     api_version = body.get("apiVersion") or resource.api_version
-    if (kind, api_version) != (resource.kind, resource.api_version):
-        version = str(api_version).rpartition("/")[2]
-        text = f'{kind} in version "{version}" cannot be handled as a {resource.kind}'
-        detail = f"got {api_version} {kind}, expected {resource.api_version} {resource.kind}"
-        raise errors.bad_request(f"{text}: {detail}")
+    if (kind, api_version) == (resource.kind, resource.api_version):
+        return
+    if resource.custom and kind == resource.kind:
+        text = f"the API version in the data ({api_version}) does not match"
+        raise errors.bad_request(f"{text} the expected API version ({resource.api_version})")
+    version = str(api_version).rpartition("/")[2]
+    text = f'{kind} in version "{version}" cannot be handled as a {resource.kind}'
+    detail = f"got {api_version} {kind}, expected {resource.api_version} {resource.kind}"
+    raise errors.bad_request(f"{text}: {detail}")
