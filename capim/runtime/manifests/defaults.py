@@ -14,6 +14,7 @@ PUBLIC: Final = "kube-public"
 NODE_LEASE: Final = "kube-node-lease"
 RBAC: Final = "rbac.authorization.k8s.io"
 API_SERVER_PORT: Final = 6443
+_DEFAULT_SERVICES: Final = ipaddress.ip_network("10.128.0.0/12")
 
 
 def new_object(
@@ -94,8 +95,13 @@ def service_ip(service_cidr: str, index: int) -> str:
 
     `service_cidr` may be a dual-stack pair; the first family counts.
     """
-    network = ipaddress.ip_network(service_cidr.split(",", maxsplit=1)[0].strip(), strict=False)
-    return str(network[index])
+    first = service_cidr.split(",", maxsplit=1)[0].strip()
+    try:
+        return str(ipaddress.ip_network(first, strict=False)[index])
+    except (ValueError, IndexError):
+        return str(
+            _DEFAULT_SERVICES[index]
+        )  # a cluster that lies about its range still has services
 
 
 def service_spec(address: str, ports: list[JsonObject], selector: dict[str, str]) -> JsonObject:

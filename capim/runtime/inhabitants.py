@@ -1,0 +1,145 @@
+"""Puts a cluster's own objects into its resource group: Nodes, mirror pods, what kubeadm leaves.
+
+Objects are made if absent and never overwritten: what KubeadmControlPlane or a person changed stays.
+UIDs follow from the machine's or cluster's uid, so that a cluster built again has the same ones; a Node
+that comes back under another uid would be another Node to Cluster API.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Final
+
+from capim.api.errors import APIError
+from capim.api.gvk import GVK, split_api_version
+from capim.api.kubernetes_versions import lookup
+from capim.runtime.manifests import addons, defaults, kubeadm, nodes, pods
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from capim.api.meta import JsonObject
+    from capim.api.resources import Resource
+    from capim.api.workload import ClusterSpec
+    from capim.runtime.machines import SimulatedMachine
+    from capim.runtime.objects import Stored
+    from capim.runtime.resourcegroup import ResourceGroup
+
+#: the root of our UUIDs; changing it changes every uid of every cluster built again
+_UIDS: Final = uuid.UUID("6f0c1d8e-5d3c-4b57-9f0a-2f3b8f1f6a11")
+
+
+def derived_uid(owner_uid: str, *names: str) -> str:
+    """Return the uid of an object that belongs to `owner_uid`: always the same one."""
+    return str(uuid.uuid5(_UIDS, "/".join((owner_uid, *names))))
+
+
+class Inhabitants:
+    """The simulator's own objects in one resource group. One loop, no lock."""
+
+    def __init__(self, group: ResourceGroup) -> None:
+        self._group = group
+
+    def _resource(self, kind: str, api_version: str = "v1") -> Resource:
+        resource = self._group.resources.by_gvk(GVK(*split_api_version(api_version), kind))
+        if resource is None:
+            raise LookupError(f"the table of served kinds has no {api_version} {kind}")
+        return resource
+
+    def find(self, kind: str, namespace: str, name: str) -> Stored | None:
+        """Return a core object, or None."""
+        try:
+            return self._group.get(self._resource(kind), namespace, name)
+        except APIError as error:
+            if error.code == 404:
+                return None
+            raise
+
+    def _ensure(self, body: JsonObject, uid: str) -> None:
+        """Make an object unless it is there; a namespace that is being deleted takes none."""
+        resource = self._resource(body["kind"], body["apiVersion"])
+        namespace = body["metadata"].get("namespace", "")
+        try:
+            self._group.create(resource, namespace, body, uid=uid, keep_status=True)
+        except APIError as error:
+            if error.reason not in {"AlreadyExists", "Forbidden", "NotFound"}:
+                raise
+
+    def _ensure_all(self, cluster: ClusterSpec, bodies: Iterable[JsonObject]) -> None:
+        for body in bodies:
+            metadata = body["metadata"]
+            names = (body["kind"], metadata.get("namespace", ""), metadata["name"])
+            self._ensure(body, derived_uid(cluster.uid, *names))
+
+    def _delete(self, kind: str, namespace: str, name: str, api_version: str = "v1") -> None:
+        try:
+            self._group.delete(self._resource(kind, api_version), namespace, name)
+        except APIError as error:
+            if error.code != 404:
+                raise
+
+    def add_node(self, cluster: ClusterSpec, machine: SimulatedMachine, now: float) -> None:
+        """Let a machine's kubelet register its Node and Lease."""
+        if self.find("Namespace", "", defaults.NODE_LEASE) is None:
+            self._ensure_all(cluster, defaults.namespaces())
+        body = nodes.node(machine.spec, address=machine.address, pod_cidr=machine.pod_cidr, now=now)
+        self._ensure(body, derived_uid(machine.spec.uid, "Node"))
+        node = self.find("Node", "", machine.spec.name)
+        if node is not None:
+            owner = {"metadata": {"name": node.name, "uid": node.uid}}
+            self._ensure(nodes.lease(owner, now=now), derived_uid(machine.spec.uid, "Lease"))
+
+    def add_pod(
+        self, component: str, cluster: ClusterSpec, machine: SimulatedMachine, now: float
+    ) -> None:
+        """Let a control plane component run; without its Node there is nobody to show it."""
+        node = self.find("Node", "", machine.spec.name)
+        if node is None:
+            return
+        body = pods.mirror_pod(
+            component, cluster, machine.spec, node.uid, address=machine.address, now=now
+        )
+        self._ensure(body, derived_uid(machine.spec.uid, component))
+
+    def init_cluster(self, cluster: ClusterSpec, version: str) -> None:
+        """Make what the first API server, its controllers and `kubeadm init` make; only the first time."""
+        if self.find("ConfigMap", defaults.SYSTEM, "kubeadm-config") is not None:
+            return
+        certificate = cluster.ca.certificate.decode("ascii") if cluster.ca else ""
+        self._ensure_all(cluster, defaults.bootstrap_objects(cluster.service_cidr, certificate))
+        self._ensure_all(cluster, kubeadm.objects(cluster, version))
+        self._ensure_all(cluster, addons.objects(cluster, version))
+
+    def remove_node(self, name: str) -> None:
+        """Remove a Node and what it owns."""
+        self._delete("Node", "", name)
+        self._delete("Lease", defaults.NODE_LEASE, name, "coordination.k8s.io/v1")
+
+    def remove_pod(self, component: str, node_name: str) -> None:
+        """Remove a component's mirror pod."""
+        self._delete("Pod", defaults.SYSTEM, pods.pod_name(component, node_name))
+
+    def change_version(self, machine: SimulatedMachine) -> None:
+        """Show a machine's new version on its Node and mirror pods: it was updated in place."""
+        name, version = machine.spec.name, lookup(machine.spec.version).version
+
+        def kubelet(node: JsonObject) -> JsonObject:
+            node["status"]["nodeInfo"]["kubeletVersion"] = version
+            return node
+
+        if self.find("Node", "", name) is not None:
+            self._group.apply_own(self._resource("Node"), "", name, kubelet)
+        for component in pods.COMPONENTS if machine.spec.control_plane else ():
+            self._change_image(component, name, pods.image(component, version))
+
+    def _change_image(self, component: str, node_name: str, image: str) -> None:
+        name = pods.pod_name(component, node_name)
+
+        def images(pod: JsonObject) -> JsonObject:
+            pod["spec"]["containers"][0]["image"] = image
+            for status in pod["status"].get("containerStatuses") or ():
+                status["image"] = image
+            return pod
+
+        if self.find("Pod", defaults.SYSTEM, name) is not None:
+            self._group.apply_own(self._resource("Pod"), defaults.SYSTEM, name, images)

@@ -1,0 +1,309 @@
+"""One workload cluster without machines: its machines' phases, its objects, its etcd.
+
+A pure state machine: it is told what should exist, and `advance()` does what is due; `next_deadline()` says
+when that will be. No timer a machine: one queue of deadlines a cluster, and a machine that waits costs
+nothing. Order of events: by their times over all machines, so that a rebuild (machines whose phases
+had ended before) goes through the past in the order it happened; the first etcd member forms the
+cluster, the others join.
+
+Invariants: what comes from a machine's uid (delays, etcd member ID, UIDs, address) is the same in every life
+of the cluster; a phase ends once in a life, so a Node deleted by Cluster API does not come back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import math
+import uuid
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from capim.api.kubernetes_versions import DEFAULT_LINE, lookup
+from capim.api.meta import format_time
+from capim.api.resources import WORKLOAD_RESOURCES
+from capim.api.workload import Phase
+from capim.runtime.addresses import NodeAddresses, PodRanges
+from capim.runtime.etcdmembers import EtcdCluster, EtcdError, identity
+from capim.runtime.inhabitants import Inhabitants, derived_uid
+from capim.runtime.machines import SimulatedMachine
+from capim.runtime.manifests import pods
+from capim.runtime.resourcegroup import ResourceGroup
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Mapping
+
+    from capim.api.gvk import NamespacedName
+    from capim.api.meta import JsonObject
+    from capim.api.workload import ClusterSpec, MachineProgress, MachineSpec
+
+
+class WorkloadCluster:
+    """The contents of one workload cluster in one of its lives. One loop, no lock."""
+
+    def __init__(
+        self,
+        spec: ClusterSpec,
+        *,
+        clock: Callable[[], float],
+        rng: random.Random,
+        first_version: int,
+    ) -> None:
+        self._spec = spec
+        self._clock = clock
+        self._moment: float | None = None  # the time of the event being applied
+        self.group = ResourceGroup(
+            WORKLOAD_RESOURCES,
+            clock=self._time,
+            new_uid=lambda: str(uuid.UUID(int=rng.getrandbits(128), version=4)),
+            first_version=first_version,
+        )
+        self.etcd = EtcdCluster(
+            identity(spec.uid, "cluster"), revision=lambda: self.group.resource_version
+        )
+        self._inhabitants = Inhabitants(self.group)
+        self._addresses = NodeAddresses(spec.pod_cidr)
+        self._pod_ranges = PodRanges(spec.pod_cidr)
+        self._machines: dict[str, SimulatedMachine] = {}
+        self._api_servers: set[str] = set()
+        self._changed: dict[str, None] = {}  # names, in the order they changed
+        self._queue: list[tuple[float, int, str, str]] = []  # (when, order, name, uid)
+        self._order = itertools.count()
+        self._authorities_since = -math.inf if _has_authorities(spec) else math.inf
+
+    # --- what it is --------------------------------------------------------------------------------
+
+    @property
+    def spec(self) -> ClusterSpec:
+        """What the cluster should be."""
+        return self._spec
+
+    @property
+    def key(self) -> NamespacedName:
+        """Namespace and name of the Cluster."""
+        return self._spec.key
+
+    @property
+    def machines(self) -> Mapping[str, SimulatedMachine]:
+        """The machines by name."""
+        return self._machines
+
+    @property
+    def serving(self) -> bool:
+        """Whether an API server is up, and so the listener should be open."""
+        return bool(self._api_servers)
+
+    @property
+    def kubernetes_version(self) -> str:
+        """The version of the newest control plane machine that is up, or of any there is, or a default."""
+        candidates = [self._machines[name] for name in self._api_servers] or [
+            machine for machine in self._machines.values() if machine.spec.control_plane
+        ]
+        candidates = [machine for machine in candidates if Phase.NODE not in machine.failed]
+        if not candidates:
+            return DEFAULT_LINE.version
+        newest = max(candidates, key=lambda machine: (machine.created_at, machine.spec.name))
+        return lookup(newest.spec.version).version
+
+    def progress(self, name: str) -> MachineProgress | None:
+        """Return how far a machine has come, None for one that is not here."""
+        machine = self._machines.get(name)
+        return machine.progress() if machine else None
+
+    def cloud_machines(self) -> list[JsonObject]:
+        """Return the cloud's own records of the machines; no client of the cluster sees them."""
+        return [
+            {
+                "apiVersion": "virtual.cluster.x-k8s.io/v1alpha1",
+                "kind": "CloudMachine",
+                "metadata": {
+                    "name": machine.spec.name,
+                    "uid": derived_uid(machine.spec.uid, "CloudMachine"),
+                    "creationTimestamp": format_time(machine.created_at),
+                },
+            }
+            for machine in self._machines.values()
+        ]
+
+    def debug(self) -> JsonObject:
+        """Return the whole as a debug page shows it; IDs of etcd in hexadecimal, as etcdctl has them."""
+        deadline = self.next_deadline()
+        return {
+            "cluster": str(self.key),
+            "uid": self._spec.uid,
+            "endpoint": self._spec.endpoint,
+            "serving": self.serving,
+            "kubernetesVersion": self.kubernetes_version,
+            "resourceVersion": str(self.group.resource_version),
+            "nextDeadline": deadline,
+            "etcd": {
+                "clusterID": f"{self.etcd.cluster_id:x}",
+                "leader": f"{self.etcd.leader_id:x}",
+                "term": self.etcd.raft_term,
+                "members": [
+                    {"id": f"{member.id:x}", "name": member.name, "version": member.version}
+                    for member in self.etcd.members()
+                ],
+            },
+            "machines": [machine.debug() for machine in self._machines.values()],
+            "cloudMachines": self.cloud_machines(),
+        }
+
+    # --- what it is told ---------------------------------------------------------------------------
+
+    def update_spec(self, spec: ClusterSpec) -> None:
+        """Take what the cluster should be now; certificates that came let waiting machines go on.
+
+        Raises:
+            ValueError: it is another life's spec.
+        """
+        if spec.uid != self._spec.uid:
+            raise ValueError(f"cluster {self.key} has uid {self._spec.uid}, not {spec.uid}")
+        self._spec = spec
+        if self._authorities_since == math.inf and _has_authorities(spec):
+            self._authorities_since = self._clock()
+            for machine in self._machines.values():
+                self._schedule(machine)
+
+    def ensure_machine(self, spec: MachineSpec) -> None:
+        """Let a machine exist; what is due of it happens at the next `advance()`.
+
+        A machine of the same name and another uid goes first. Telling the same again changes nothing,
+        but what the teller does not know yet is reported again.
+        """
+        now = self._clock()
+        spec = replace(spec, done={phase: min(at, now) for phase, at in spec.done.items()})
+        known = self._machines.get(spec.name)
+        if known is not None and known.spec.uid != spec.uid:
+            self.remove_machine(spec.name, known.spec.uid)
+            known = None
+        if known is not None:
+            self._update_machine(known, spec)
+            return
+        spec = replace(spec, version=spec.version or self.kubernetes_version)
+        created_at = now if spec.created_at is None else min(spec.created_at, now)
+        machine = SimulatedMachine(spec, created_at=created_at)
+        machine.address = self._addresses.take(spec.uid)
+        self._machines[spec.name] = machine
+        self._changed[spec.name] = None
+        self._schedule(machine)
+
+    def _update_machine(self, machine: SimulatedMachine, spec: MachineSpec) -> None:
+        if set(machine.done) - set(spec.done):
+            self._changed[spec.name] = None
+        if not spec.version or spec.version == machine.spec.version:
+            return
+        machine.spec = replace(machine.spec, version=spec.version)
+        machine.check_version()
+        self._changed[spec.name] = None
+        if Phase.NODE in machine.done and Phase.NODE not in machine.failed:
+            self._inhabitants.change_version(machine)
+        self._schedule(machine)
+
+    def remove_machine(self, name: str, uid: str) -> bool:
+        """Remove a machine and what is of it in the cluster; true: it is gone, or never was.
+
+        In the order the original removes things: Node, etcd, API server, scheduler, controller manager,
+        cloud machine. Members or Nodes that Cluster API has removed already are no error.
+        """
+        machine = self._machines.get(name)
+        if machine is None or machine.spec.uid != uid:
+            return True
+        if Phase.NODE in machine.done:
+            self._inhabitants.remove_node(name)
+        if machine.spec.control_plane:
+            self._remove_control_plane(machine)
+        self._pod_ranges.give_back(machine.pod_cidr)
+        self._addresses.give_back(machine.address)
+        self._changed.pop(name, None)
+        del self._machines[name]
+        return True
+
+    def _remove_control_plane(self, machine: SimulatedMachine) -> None:
+        name = machine.spec.name
+        self._inhabitants.remove_pod(pods.ETCD, name)
+        with contextlib.suppress(
+            EtcdError
+        ):  # KubeadmControlPlane removes a member before its machine
+            self.etcd.remove(identity(machine.spec.uid, "member"))
+        self._api_servers.discard(name)
+        for component in (pods.API_SERVER, pods.SCHEDULER, pods.CONTROLLER_MANAGER):
+            self._inhabitants.remove_pod(component, name)
+
+    # --- what it does ------------------------------------------------------------------------------
+
+    def next_deadline(self) -> float | None:
+        """Return when `advance()` has something to do (may be in the past), None for never."""
+        while self._queue and not self._is_current(self._queue[0]):
+            heapq.heappop(self._queue)
+        if self._changed:
+            return min(self._clock(), self._queue[0][0]) if self._queue else self._clock()
+        return self._queue[0][0] if self._queue else None
+
+    def advance(self) -> list[MachineProgress]:
+        """Do all that is due now, in the order of its times; returns the machines that changed."""
+        now = self._clock()
+        while self._queue and self._queue[0][0] <= now:
+            entry = heapq.heappop(self._queue)
+            if not self._is_current(entry):
+                continue
+            machine = self._machines[entry[2]]
+            due, phase = machine.next_phase(self._authorities_since)
+            if phase is not None:
+                self._end_phase(machine, phase, due)
+            self._schedule(machine)
+        changed, self._changed = self._changed, {}
+        return [self._machines[name].progress() for name in changed]
+
+    def _is_current(self, entry: tuple[float, int, str, str]) -> bool:
+        when, _, name, uid = entry
+        machine = self._machines.get(name)
+        return machine is not None and machine.spec.uid == uid and machine.wake_at == when
+
+    def _schedule(self, machine: SimulatedMachine) -> None:
+        machine.wake_at, phase = machine.next_phase(self._authorities_since)
+        if phase is not None:
+            entry = (machine.wake_at, next(self._order), machine.spec.name, machine.spec.uid)
+            heapq.heappush(self._queue, entry)
+
+    def _time(self) -> float:
+        return self._clock() if self._moment is None else self._moment
+
+    def _end_phase(self, machine: SimulatedMachine, phase: Phase, at: float) -> None:
+        """Note that a phase has ended and make what it makes, dated `at`."""
+        machine.done[phase] = at
+        self._changed[machine.spec.name] = None
+        self._moment = at
+        try:
+            if phase is Phase.NODE:
+                machine.pod_cidr = self._pod_ranges.take()
+                self._inhabitants.add_node(self._spec, machine, at)
+            elif phase is Phase.ETCD:
+                self._start_etcd(machine, at)
+            elif phase is Phase.API_SERVER:
+                self._start_api_server(machine, at)
+        finally:
+            self._moment = None
+
+    def _start_etcd(self, machine: SimulatedMachine, at: float) -> None:
+        self._inhabitants.add_pod(pods.ETCD, self._spec, machine, at)
+        version = lookup(machine.spec.version).line.etcd_version
+        self.etcd.add(
+            machine.spec.name,
+            identity(machine.spec.uid, "member"),
+            version=version,
+            address=machine.address,
+        )
+
+    def _start_api_server(self, machine: SimulatedMachine, at: float) -> None:
+        """Bring up an API server and what runs beside it; the first one initialises the cluster."""
+        for component in (pods.API_SERVER, pods.SCHEDULER, pods.CONTROLLER_MANAGER):
+            self._inhabitants.add_pod(component, self._spec, machine, at)
+        self._inhabitants.init_cluster(self._spec, machine.spec.version)
+        self._api_servers.add(machine.spec.name)
+
+
+def _has_authorities(spec: ClusterSpec) -> bool:
+    return spec.ca is not None and spec.etcd_ca is not None
