@@ -1,0 +1,228 @@
+"""Which change concerns whom: from informers' and workers' events to keys in the two queues.
+
+Cluster API writes its objects' status often; only the fields that a plan reads wake anybody up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from capim.api import infrastructure as infra
+from capim.api.gvk import NamespacedName
+from coordinator.controllers import gates
+from coordinator.controllers.authorities import AuthorityReader
+from coordinator.controllers.cluster import ClusterController
+from coordinator.controllers.machine import MachineController
+from coordinator.kube.dispatch import Dispatcher
+from coordinator.kube.informers import name_of
+
+if TYPE_CHECKING:
+    from capim.aio.clock import Clock
+    from capim.aio.tasks import TaskScope
+    from capim.api.meta import JsonObject
+    from coordinator.controllers.clusterplan import ClusterPlanner
+    from coordinator.controllers.objects import Objects
+    from coordinator.fleetview import FleetView
+
+_log = structlog.get_logger(__name__)
+
+_NO_FACTS: Final[tuple[Any, ...]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How the controllers are run, by the manager's flags."""
+
+    watch_filter: str = ""
+    cluster_concurrency: int = 10
+    machine_concurrency: int = 10
+
+
+class Controllers:
+    """Both controllers with their queues and everything that feeds them. One loop, no lock."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        fleet: FleetView,
+        planner: ClusterPlanner,
+        *,
+        limits: Limits,
+        clock: Clock,
+        scope: TaskScope,
+    ) -> None:
+        self._objects = objects
+        self._fleet = fleet
+        authorities = AuthorityReader(objects)
+        self._machine = MachineController(
+            objects, fleet, authorities, clock=clock, watch_filter=limits.watch_filter
+        )
+        self._cluster = ClusterController(
+            objects,
+            fleet,
+            planner,
+            authorities,
+            clock=clock,
+            on_authorities=self._wake_machines,
+            on_placed=self._placed,
+            on_port_freed=self._wake_unready,
+        )
+        self.clusters: Dispatcher[NamespacedName] = Dispatcher(
+            "InMemoryCluster",
+            self._cluster.reconcile,
+            concurrency=limits.cluster_concurrency,
+            clock=clock,
+            scope=scope,
+        )
+        self.machines: Dispatcher[NamespacedName] = Dispatcher(
+            "InMemoryMachine",
+            self._machine.reconcile,
+            concurrency=limits.machine_concurrency,
+            clock=clock,
+            scope=scope,
+        )
+        self._listen()
+
+    async def restore(self) -> None:
+        """Desire all that was there before this process started, then let the workers have it.
+
+        Whole or closed: called once all informers are in step, so that no worker opens a listener
+        before it knows every machine of the cluster.
+        """
+        for obj in self._objects.infra_clusters.all():
+            await self._cluster.restore(obj)
+        for obj in self._objects.infra_machines.all():
+            self._machine.restore(obj)
+        self._fleet.begin()
+
+    def start(self) -> None:
+        """Begin to reconcile."""
+        self.clusters.start()
+        self.machines.start()
+
+    def close(self) -> None:
+        """Start no reconcile any more."""
+        self.clusters.close()
+        self.machines.close()
+
+    def _listen(self) -> None:
+        self._objects.clusters.on_change(self._cluster_changed)
+        self._objects.machines.on_change(self._machine_changed)
+        self._objects.infra_clusters.on_change(self._infra_cluster_changed)
+        self._objects.infra_machines.on_change(self._infra_machine_changed)
+        self._objects.secrets.on_change(self._secret_changed)
+        self._fleet.on_change = self._reported
+        self._fleet.on_synced = self._wake_deleting
+
+    # --- the management API ---
+
+    def _cluster_changed(self, before: JsonObject | None, after: JsonObject | None) -> None:
+        obj = after or before
+        if obj is None or _cluster_facts(before) == _cluster_facts(after):
+            return
+        if name := gates.infrastructure_name(obj, infra.CLUSTER_KIND):
+            self.clusters.add(name)
+        self._wake_machines(name_of(obj))
+
+    def _machine_changed(self, before: JsonObject | None, after: JsonObject | None) -> None:
+        obj = after or before
+        if obj is None or _machine_facts(before) == _machine_facts(after):
+            return
+        if name := gates.infrastructure_name(obj, infra.MACHINE_KIND):
+            self.machines.add(name)
+        cluster = gates.cluster_of(obj)
+        if cluster is not None and gates.is_control_plane(obj):
+            self._wake_cluster(cluster)  # with its bootstrap data the authorities are due
+
+    def _infra_cluster_changed(self, before: JsonObject | None, after: JsonObject | None) -> None:
+        obj = after or before
+        if obj is None:
+            return
+        self.clusters.add(name_of(obj))
+        cluster = gates.owner(obj, "Cluster")
+        if cluster is not None and (before is None or after is None):
+            self._wake_machines(cluster)
+
+    def _infra_machine_changed(self, before: JsonObject | None, after: JsonObject | None) -> None:
+        if obj := after or before:
+            self.machines.add(name_of(obj))
+
+    def _secret_changed(self, before: JsonObject | None, after: JsonObject | None) -> None:
+        obj = after or before
+        if obj is not None and (cluster := gates.cluster_of(obj)):
+            self._wake_cluster(cluster)
+
+    # --- the workers ---
+
+    def _reported(self, cluster: NamespacedName, machine: str | None) -> None:
+        if machine is not None:
+            self.machines.add(NamespacedName(cluster.namespace, machine))
+        else:
+            self._wake_cluster(cluster)
+
+    def _wake_deleting(self) -> None:
+        """A worker confirmed its whole shard: what waited to be gone from it may be."""
+        pairs = (
+            (self._objects.infra_clusters, self.clusters),
+            (self._objects.infra_machines, self.machines),
+        )
+        for informer, queue in pairs:
+            for obj in filter(gates.deleting, informer.all()):
+                queue.add(name_of(obj))
+
+    # --- each other ---
+
+    def _placed(self, cluster: NamespacedName) -> None:
+        self._machine.restore_cluster(cluster)
+        self._wake_machines(cluster)
+
+    def _wake_cluster(self, cluster: NamespacedName) -> None:
+        name = self._objects.infra_cluster_of(cluster)
+        if name is not None:
+            self.clusters.add(name)
+            return
+        # the Cluster has gone, or not come yet: whoever names it as its owner is concerned
+        for obj in self._objects.infra_clusters.by_index(cluster.namespace, cluster.name):
+            self.clusters.add(name_of(obj))
+
+    def _wake_machines(self, cluster: NamespacedName) -> None:
+        for name, _ in self._objects.machines_of(cluster):
+            self.machines.add(name)
+
+    def _wake_unready(self) -> None:
+        """A port came free: clusters that wait for one may have it."""
+        for obj in self._objects.infra_clusters.all():
+            if not (obj.get("status") or {}).get("ready"):
+                self.clusters.add(name_of(obj))
+
+
+def _cluster_facts(cluster: JsonObject | None) -> tuple[Any, ...]:
+    """Return what plans read of a Cluster."""
+    if cluster is None:
+        return _NO_FACTS
+    spec = cluster.get("spec") or {}
+    return (
+        bool(spec.get("paused")),
+        spec.get("clusterNetwork"),
+        gates.infrastructure_name(cluster, infra.CLUSTER_KIND),
+        gates.infrastructure_ready(cluster),
+        gates.control_plane_initialized(cluster),
+    )
+
+
+def _machine_facts(machine: JsonObject | None) -> tuple[Any, ...]:
+    """Return what plans read of a Machine."""
+    if machine is None:
+        return _NO_FACTS
+    spec = machine.get("spec") or {}
+    return (
+        gates.cluster_of(machine),
+        gates.is_control_plane(machine),
+        gates.infrastructure_name(machine, infra.MACHINE_KIND),
+        gates.bootstrap_secret(machine),
+        spec.get("version"),
+        spec.get("failureDomain"),
+    )
