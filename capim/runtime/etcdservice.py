@@ -92,7 +92,11 @@ class EtcdService:
         )
 
     def member_remove(self, member: Member, request: AnyMessage) -> AnyMessage:
-        """Remove a member; it may be the one that answers."""
+        """Remove a member; it may be the one that answers, but not the last voter."""
+        voters = [each.id for each in self._etcd.members() if not each.learner]
+        if voters == [request.ID]:
+            text = "etcdserver: re-configuration failed due to not enough started members"
+            raise EtcdError(GrpcCode.FAILED_PRECONDITION, text)
         self._etcd.remove(request.ID)
         return etcdrpc.new(
             "MemberRemoveResponse", header=self._header(member), members=self._members()

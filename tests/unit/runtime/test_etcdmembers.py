@@ -159,6 +159,14 @@ def test_alarms_are_raised_listed_and_cleared_over_the_wire() -> None:
     assert etcd.alarms == [(1, AlarmType.CORRUPT)]
 
 
+def test_last_voter_cannot_be_removed_by_a_client() -> None:
+    etcd = cluster("a", "b")
+    call(etcd, "Cluster.MemberRemove", "MemberRemoveRequest", ID=1, member="b")
+    with pytest.raises(EtcdError, match="not enough started members"):
+        call(etcd, "Cluster.MemberRemove", "MemberRemoveRequest", ID=2, member="b")
+    assert etcd.leader_id == 2
+
+
 def test_members_agree_on_the_hash() -> None:
     etcd = cluster("a", "b")
     first = call(etcd, "Maintenance.HashKV", "HashKVRequest", "a")
