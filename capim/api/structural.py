@@ -15,11 +15,10 @@ import base64
 import copy
 import functools
 import ipaddress
+import json
 import re
 import uuid
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
-
-import orjson
 
 from capim.api.meta import parse_duration, parse_time
 
@@ -131,11 +130,11 @@ def _value(schema: JsonObject, value: object, path: str) -> Iterator[Cause]:
     if value is None and (schema.get("nullable") or "type" not in schema):
         return
     if expected := _expected_type(schema, value):
-        yield path, f"Invalid value: {_quoted(value)}: must be of type {expected}"
+        yield path, f"Invalid value: {quoted(value)}: must be of type {expected}"
         return
     if "enum" in schema and value not in schema["enum"]:
-        supported = ", ".join(_quoted(choice) for choice in schema["enum"])
-        yield path, f"Unsupported value: {_quoted(value)}: supported values: {supported}"
+        supported = ", ".join(quoted(choice) for choice in schema["enum"])
+        yield path, f"Unsupported value: {quoted(value)}: supported values: {supported}"
     if isinstance(value, str):
         yield from _string(schema, value, path)
     elif isinstance(value, list):
@@ -173,11 +172,11 @@ def _expected_type(schema: JsonObject, value: object) -> str:
 def _string(schema: JsonObject, value: str, path: str) -> Iterator[Cause]:
     pattern = schema.get("pattern")
     if pattern is not None and not _matches(pattern, value):
-        yield path, f"Invalid value: {_quoted(value)}: should match '{pattern}'"
+        yield path, f"Invalid value: {quoted(value)}: should match '{pattern}'"
     yield from _sized(schema, len(value), path, "Length", "characters")
     check = _FORMATS.get(schema.get("format", ""))
     if check is not None and not _holds(check, value):
-        yield path, f"Invalid value: {_quoted(value)}: must be of format {schema['format']}"
+        yield path, f"Invalid value: {quoted(value)}: must be of format {schema['format']}"
 
 
 def _sized(schema: JsonObject, size: int, path: str, suffix: str, unit: str) -> Iterator[Cause]:
@@ -192,16 +191,16 @@ def _number(schema: JsonObject, value: float, path: str) -> Iterator[Cause]:
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and (value < low or (schema.get("exclusiveMinimum") and value == low)):
         bound = "greater than" if schema.get("exclusiveMinimum") else "greater than or equal to"
-        yield path, f"Invalid value: {_quoted(value)}: should be {bound} {low}"
+        yield path, f"Invalid value: {quoted(value)}: should be {bound} {low}"
     if high is not None and (value > high or (schema.get("exclusiveMaximum") and value == high)):
         bound = "less than" if schema.get("exclusiveMaximum") else "less than or equal to"
-        yield path, f"Invalid value: {_quoted(value)}: should be {bound} {high}"
+        yield path, f"Invalid value: {quoted(value)}: should be {bound} {high}"
     step = schema.get("multipleOf")
     if step and not float(value / step).is_integer():
-        yield path, f"Invalid value: {_quoted(value)}: should be a multiple of {step}"
+        yield path, f"Invalid value: {quoted(value)}: should be a multiple of {step}"
     bits = {"int32": 31, "int64": 63}.get(schema.get("format", ""))
     if bits is not None and not -(1 << bits) <= value < 1 << bits:
-        yield path, f"Invalid value: {_quoted(value)}: must be of format {schema['format']}"
+        yield path, f"Invalid value: {quoted(value)}: must be of format {schema['format']}"
 
 
 def _array(schema: JsonObject, value: list[Any], path: str) -> Iterator[Cause]:
@@ -223,9 +222,9 @@ def _unique(schema: JsonObject, value: list[Any], path: str) -> Iterator[Cause]:
         if keys is not None:
             fields = item if isinstance(item, dict) else {}
             identity = {key: fields[key] for key in keys if key in fields}
-        encoded = orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)
+        encoded = json.dumps(identity, sort_keys=True)
         if encoded in seen:
-            yield f"{path}[{index}]", f"Duplicate value: {encoded.decode()}"
+            yield f"{path}[{index}]", f"Duplicate value: {encoded}"
         seen.add(encoded)
 
 
@@ -252,24 +251,24 @@ def _junctors(schema: JsonObject, value: object, path: str) -> Iterator[Cause]:
         yield from _value(branch, value, path)
     any_of = schema.get("anyOf")
     if any_of and all(validate(branch, value) for branch in any_of):
-        yield path, f"Invalid value: {_quoted(value)}: must validate at least one schema (anyOf)"
+        yield path, f"Invalid value: {quoted(value)}: must validate at least one schema (anyOf)"
     one_of = schema.get("oneOf")
     if one_of and sum(not validate(branch, value) for branch in one_of) != 1:
         yield (
             path,
-            f"Invalid value: {_quoted(value)}: must validate one and only one schema (oneOf)",
+            f"Invalid value: {quoted(value)}: must validate one and only one schema (oneOf)",
         )
     if "not" in schema and not validate(schema["not"], value):
-        yield path, f"Invalid value: {_quoted(value)}: must not validate the schema (not)"
+        yield path, f"Invalid value: {quoted(value)}: must not validate the schema (not)"
 
 
-def _quoted(value: object) -> str:
-    """Show a value in a message; whole objects would drown it."""
+def quoted(value: object) -> str:
+    """Show a value in a message as JSON; whole objects would drown it."""
     if isinstance(value, dict):
         return '"object"'
     if isinstance(value, list):
         return '"array"'
-    return orjson.dumps(value, default=str, option=orjson.OPT_PASSTHROUGH_SUBCLASS).decode()
+    return json.dumps(value, ensure_ascii=False)
 
 
 # --- patterns and formats ----------------------------------------------------------------------------

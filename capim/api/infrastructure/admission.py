@@ -13,13 +13,12 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
 from capim.api import structural
 from capim.api.infrastructure.kinds import KINDS, Kind
 from capim.api.infrastructure.names import CLUSTER_KIND, CLUSTER_TEMPLATE_KIND, MACHINE_KIND
 from capim.api.infrastructure.startup import parse_jitter
 from capim.api.meta import parse_duration
+from capim.api.structural import quoted
 from capim.api.workload import Phase
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def _changed(old: JsonObject, new: JsonObject) -> Iterator[Cause]:
         if was and was != becomes:
             yield (
                 "spec.providerID",
-                f"Forbidden: cannot be changed once it is set: it is {_json(was)}",
+                f"Forbidden: cannot be changed once it is set: it is {quoted(was)}",
             )
 
 
@@ -122,11 +121,11 @@ def _endpoint(endpoint: JsonObject, path: str) -> Iterator[Cause]:
     if isinstance(host, str) and host and not _is_host(host):
         yield (
             f"{path}.host",
-            f"Invalid value: {_json(host)}: must be a DNS name or an IP address, without scheme, port"
+            f"Invalid value: {quoted(host)}: must be a DNS name or an IP address, without scheme, port"
             " or brackets",
         )
     if isinstance(port, int) and not 0 <= port <= 65535:
-        yield f"{path}.port", f"Invalid value: {_json(port)}: must be from 1 to 65535"
+        yield f"{path}.port", f"Invalid value: {quoted(port)}: must be from 1 to 65535"
     elif host and port == 0:
         yield (
             f"{path}.port",
@@ -157,9 +156,9 @@ def _duration_fault(text: str) -> str:
     except ValueError as error:
         return str(error)
     if duration_s < 0:
-        return f"{_json(text)}: must not be negative"
+        return f"{quoted(text)}: must not be negative"
     return (
-        f"{_json(text)}: must be shorter than {_MAX_DURATION}"
+        f"{quoted(text)}: must be shorter than {_MAX_DURATION}"
         if duration_s > _MAX_DURATION_S
         else ""
     )
@@ -170,7 +169,7 @@ def _jitter_fault(text: str) -> str:
         jitter = parse_jitter(text)
     except ValueError as error:
         return str(error)
-    return "" if 0 <= jitter <= 1 else f"{_json(text)}: must be from 0 to 1"
+    return "" if 0 <= jitter <= 1 else f"{quoted(text)}: must be from 0 to 1"
 
 
 def _template_metadata(metadata: JsonObject, path: str) -> Iterator[Cause]:
@@ -180,13 +179,13 @@ def _template_metadata(metadata: JsonObject, path: str) -> Iterator[Cause]:
             if not _is_qualified_name(key):
                 yield (
                     f"{path}.{section}",
-                    f"Invalid value: {_json(key)}: must be a name of letters, digits, '-', '_' and '.',"
+                    f"Invalid value: {quoted(key)}: must be a name of letters, digits, '-', '_' and '.',"
                     " at most 63, with an optional DNS prefix and '/'",
                 )
             elif section == "labels" and isinstance(value, str) and not _is_label_value(value):
                 yield (
                     f"{path}.{section}[{key}]",
-                    f"Invalid value: {_json(value)}: must be at most 63 letters, digits, '-', '_' and"
+                    f"Invalid value: {quoted(value)}: must be at most 63 letters, digits, '-', '_' and"
                     " '.', beginning and ending with a letter or digit",
                 )
 
@@ -200,7 +199,3 @@ def _is_qualified_name(key: str) -> bool:
 
 def _is_label_value(value: str) -> bool:
     return not value or _LABEL_NAME.fullmatch(value) is not None
-
-
-def _json(value: object) -> str:
-    return orjson.dumps(value).decode()

@@ -61,6 +61,7 @@ INT_OR_STRING: JsonObject = {"x-kubernetes-int-or-string": True}
         (of(type="integer", maximum=1, exclusiveMaximum=True), 1, "x"),
         (of(type="integer", multipleOf=5), 7, "x"),
         (of(type="integer", format="int32"), 1 << 31, "x"),
+        (of(type="string"), 1 << 64, "x"),
         (of(type="array", minItems=1), [], "x"),
         (of(type="array", maxItems=1), [1, 2], "x"),
         (of(type="array", items={"type": "string"}), ["a", 2], "x[1]"),

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coordinator.admission import WEBHOOKS, MalformedReview, answer, json_patch_between
@@ -156,6 +156,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAMES, JSON), st.sampled_from(["validate", "mutate"]))
 def test_any_object_gets_an_answer(fields: dict[str, Any], verb: str) -> None:
     obj = {**fields, "kind": "InMemoryMachineTemplate"}
@@ -179,6 +180,7 @@ def patched(value: Any, operations: list[JsonObject]) -> Any:
     return root[""]
 
 
+@settings(deadline=None)
 @given(JSON, JSON)
 def test_patch_turns_one_value_into_the_other(before: Any, after: Any) -> None:
     result = patched(before, list(json_patch_between(before, after)))
