@@ -171,6 +171,10 @@ class KubeClient:
         """Merge a patch into an object's status subresource."""
         return await self.patch(gvr, namespace, name, patch, subresource="status")
 
+    async def delete(self, gvr: GVR, namespace: str, name: str) -> JsonObject:
+        """Delete an object; its dependents go in the background."""
+        return await self._request("DELETE", object_path(gvr, namespace, name))
+
     # --- the wire ---
 
     async def _request(

@@ -121,7 +121,7 @@ def test_foreign_bytes_do_not_disturb(tmp_path: Path) -> None:
     async def scenario() -> None:
         address, ours = ipc_address(tmp_path), Inbox()
         router = CoordinatorSocket(address, ours.from_worker)
-        stranger = zmq.Context.instance().socket(zmq.DEALER)
+        stranger: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
         worker = WorkerSocket(address, "worker-0", lambda message: None)
         try:
             stranger.connect(address)

@@ -1,0 +1,209 @@
+"""In scope: a coordinator's fleet and real worker processes, over real sockets. Out: controllers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from capim.aio.clock import wall_clock
+from capim.aio.tasks import TaskScope
+from capim.api.gvk import NamespacedName
+from capim.api.workload import ClusterSpec, ListenerState, MachineSpec, Phase
+from capim.certs.issue import client_certificate, new_key, self_signed_ca
+from capim.certs.pem import dump_private_key
+from coordinator.fleet import Fleet
+from coordinator.supervisor import lock_holder
+from tests.support.ports import free_port
+
+pytestmark = pytest.mark.slow
+
+KEY = NamespacedName("default", "c1")
+CA = self_signed_ca("kubernetes", wall_clock())
+ETCD_CA = self_signed_ca("etcd", wall_clock())
+PATIENCE_S = 30
+
+
+@dataclass(frozen=True)
+class Options:
+    """What of the manager's options the fleet reads."""
+
+    runtime_dir: str
+    workers: int = 1
+    bind_host: str = "127.0.0.1"
+    verbosity: int = 0
+    logging_format: str = "text"
+
+
+def machine(name: str, *, control_plane: bool) -> MachineSpec:
+    return MachineSpec(
+        KEY, name, f"uid-{name}", control_plane, "v1.31.0", provider_id=f"in-memory://{name}"
+    )
+
+
+class Running:
+    """A fleet with one cluster, its workers as processes."""
+
+    def __init__(self, folder: Path, port: int, scope: TaskScope) -> None:
+        self.fleet = Fleet(Options(str(folder)), wall_clock, scope)
+        self.spec = ClusterSpec(
+            KEY, "u1", "127.0.0.1", port, f"127.0.0.1:{port}", ca=CA, etcd_ca=ETCD_CA
+        )
+        self.folder = folder
+        self._changed = asyncio.Event()
+        self.fleet.on_change = lambda cluster, machine: self._changed.set()
+        self.fleet.on_synced = self._changed.set
+
+    async def start(self) -> None:
+        await self.fleet.start(installation="i", epoch=None)
+        self.fleet.set_cluster("worker-0", self.spec)
+        self.fleet.set_machine(machine("cp", control_plane=True))
+        self.fleet.set_machine(machine("w", control_plane=False))
+        self.fleet.begin()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+    def up(self) -> bool:
+        progress, listener = self.fleet.machine(KEY, "cp"), self.fleet.listener(KEY)
+        return (
+            self.fleet.workers()[0].ready
+            and progress is not None
+            and Phase.API_SERVER in progress.done
+            and listener is not None
+            and listener.state is ListenerState.OPEN
+        )
+
+    def worker_pid(self) -> int:
+        return int((self.folder / "worker-0.lock").read_text())
+
+    async def node_uids(self) -> dict[str, str]:
+        url = f"https://127.0.0.1:{self.spec.port}/api/v1/nodes"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(url, ssl=client_context()) as answer,
+        ):
+            assert answer.status == 200
+            nodes = (await answer.json())["items"]
+        return {node["metadata"]["name"]: node["metadata"]["uid"] for node in nodes}
+
+
+def client_context() -> ssl.SSLContext:
+    key = new_key()
+    certificate = client_certificate(
+        CA, key, common_name="admin", organizations=["system:masters"], now=wall_clock()
+    )
+    context = ssl.create_default_context(cadata=CA.certificate.decode())
+    memory = os.memfd_create("client")
+    os.write(memory, certificate + dump_private_key(key))
+    context.load_cert_chain(f"/proc/self/fd/{memory}")
+    os.close(memory)
+    return context
+
+
+@asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[Running]:
+    async with TaskScope() as scope:
+        one = Running(folder, free_port(), scope)
+        try:
+            await one.start()
+            await one.until(one.up)
+            yield one
+        finally:
+            await one.fleet.stop()
+
+
+def test_a_cluster_comes_up_and_answers(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path) as one:
+            assert set(await one.node_uids()) == {"cp", "w"}
+            views = await one.fleet.query("listeners")
+            assert str(one.spec.port) in views["worker-0"].decode()
+
+    asyncio.run(scenario())
+
+
+def test_a_killed_worker_comes_back_with_the_same_nodes_on_the_same_port(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path) as one:
+            before, pid = await one.node_uids(), one.worker_pid()
+            os.kill(pid, signal.SIGKILL)
+            await one.until(lambda: one.worker_pid() != pid and one.up())
+            assert await one.node_uids() == before
+
+    asyncio.run(scenario())
+
+
+def serve(folder: str, port: int, authorities: str) -> None:
+    """Be a coordinator until killed; says so on standard output once the cluster is up."""
+    global CA, ETCD_CA
+    CA, ETCD_CA = pickle.loads(bytes.fromhex(authorities))  # noqa: S301 - our own parent wrote it
+
+    async def scenario() -> None:
+        async with TaskScope() as scope:
+            one = Running(Path(folder), port, scope)
+            await one.start()
+            await one.until(one.up)
+            print("up", flush=True)  # noqa: T201 - what the parent waits for
+            await asyncio.Event().wait()
+
+    asyncio.run(scenario())
+
+
+def test_a_worker_outlives_its_coordinator_and_is_adopted(tmp_path: Path) -> None:
+    port, authorities = free_port(), pickle.dumps((CA, ETCD_CA)).hex()
+    code = f"from {__name__} import serve; serve({str(tmp_path)!r}, {port}, {authorities!r})"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        while first.stdout.readline() != "up\n":
+            assert first.poll() is None
+        first.kill()
+
+    async def scenario() -> None:
+        async with TaskScope() as scope:
+            second = Running(tmp_path, port, scope)
+            pid, before = second.worker_pid(), await second.node_uids()
+            try:
+                await second.start()
+                await second.until(second.up)
+                assert second.worker_pid() == pid
+                assert await second.node_uids() == before
+            finally:
+                await second.fleet.stop()
+        assert lock_holder(tmp_path / "worker-0.lock") is None
+
+    asyncio.run(scenario())
+
+
+def test_a_machine_goes_when_it_is_no_longer_desired(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path) as one:
+            one.fleet.remove_machine(KEY, "w", "uid-w")
+            await one.until(lambda: one.fleet.machine_gone(KEY, "w", "uid-w"))
+            assert set(await one.node_uids()) == {"cp"}
+
+    asyncio.run(scenario())
+
+
+def test_two_coordinators_do_not_share_a_folder(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path), TaskScope() as scope:
+            other = Fleet(Options(str(tmp_path)), wall_clock, scope)
+            with pytest.raises(ValueError, match="in use by another coordinator"):
+                await other.start(installation="i", epoch=None)
+
+    asyncio.run(scenario())

@@ -1,0 +1,196 @@
+"""The worker's shell: one event loop, one socket to the coordinator, the listeners of its shard.
+
+`WorkerState` decides; instructions are carried out in order by one task, so that a machine is reported
+up only after the listener it opens takes connections.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import fcntl
+import os
+import secrets
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+import uvloop
+
+from capim.aio import logs
+from capim.aio.clock import Clock, wall_clock
+from capim.aio.tasks import TaskScope
+from capim.messaging import envelope as m
+from capim.messaging.sockets import PeerBusyError, WorkerSocket
+from workers import state as s
+from workers.listeners import Listeners
+from workers.views import Views
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from capim.messaging.codec import Message
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """What the supervisor tells a worker on its command line."""
+
+    name: str
+    connect: str  #: the coordinator's ZeroMQ address
+    runtime_dir: Path  #: holds the lock that says this worker lives
+    bind_host: str
+    verbosity: int
+    logging_format: str
+
+
+def parse_options(arguments: Sequence[str] | None = None) -> WorkerOptions:
+    """Read the command line; a bad one ends the process with a message, as argparse does."""
+    parser = argparse.ArgumentParser(prog="capim worker", description=__doc__.splitlines()[0])
+    parser.add_argument("--name", required=True, help="stable identity, for example worker-0")
+    parser.add_argument(
+        "--connect", required=True, help="the coordinator's address, ipc:// or tcp://"
+    )
+    parser.add_argument("--runtime-dir", required=True, type=Path, help="folder for the lock file")
+    parser.add_argument("--bind-host", default="", help="address listeners bind; empty: all")
+    parser.add_argument("--v", type=int, default=2, dest="verbosity", help="log verbosity")
+    parser.add_argument("--logging-format", choices=("text", "json"), default="text")
+    return WorkerOptions(**vars(parser.parse_args(arguments)))
+
+
+class Worker:
+    """One worker process."""
+
+    def __init__(self, options: WorkerOptions, scope: TaskScope, clock: Clock = wall_clock) -> None:
+        self._options = options
+        self._scope = scope
+        self._clock = clock
+        self._state = s.WorkerState(
+            options.name, life=secrets.token_hex(8), pid=os.getpid(), clock=clock
+        )
+        self._listeners = Listeners(options.bind_host, scope=scope, clock=clock)
+        self._views = Views(self._state, self._listeners)
+        self._todo: asyncio.Queue[s.Instruction] = asyncio.Queue()
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._socket = WorkerSocket(options.connect, options.name, self._on_message)
+        self.ended = asyncio.Event()
+
+    def start(self) -> None:
+        """Introduce this worker and follow commands until `ended`."""
+        self._scope.spawn(self._carry_out(), name="instructions")
+        self._take([self._state.register()])
+
+    async def stop(self) -> None:
+        """Close every listener and the socket."""
+        await self._listeners.close()
+        self._socket.close()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _on_message(self, message: Message) -> None:
+        if isinstance(message, m.Command):
+            self._take(self._state.handle(message))
+
+    def _tick(self) -> None:
+        self._take(self._state.tick())
+
+    def _take(self, instructions: Iterable[s.Instruction]) -> None:
+        for instruction in instructions:
+            self._todo.put_nowait(instruction)
+        if self._timer is not None:
+            self._timer.cancel()
+        delay_s = max(self._state.next_deadline() - self._clock(), 0.0)
+        self._timer = self._loop.call_later(delay_s, self._tick)
+
+    async def _carry_out(self) -> None:
+        while True:
+            instruction = await self._todo.get()
+            match instruction:
+                case s.Send():
+                    self._send(instruction.report)
+                case s.AnswerQuery():
+                    body = self._views.answer(instruction.subject)
+                    life, name = self._state.life, self._state.name
+                    self._send(m.Answer(name, life, instruction.request, body))
+                case s.End():
+                    _log.info("worker ends", why=instruction.why)
+                    self.ended.set()
+                case _:
+                    await self._listen(instruction)
+
+    async def _listen(self, instruction: s.Instruction) -> None:
+        match instruction:
+            case s.BindListener() if held := self._state.clusters.get(instruction.cluster):
+                problem = self._listeners.bind(held.cluster)
+                if problem is None:
+                    self._take(self._state.listener_bound(instruction.cluster))
+                else:
+                    self._take(self._state.listener_failed(instruction.cluster, problem))
+            case s.OpenListener() if held := self._state.clusters.get(instruction.cluster):
+                await self._listeners.open(held.cluster)
+            case s.CloseListener():
+                await self._listeners.refuse(instruction.cluster)
+            case s.RenewListener() if held := self._state.clusters.get(instruction.cluster):
+                self._listeners.renew(held.cluster)
+            case s.DropListener():
+                await self._listeners.drop(instruction.cluster)
+            case _:
+                return  # the cluster went while the instruction waited
+
+    def _send(self, report: m.Report) -> None:
+        try:
+            self._socket.send(report)
+        except PeerBusyError:
+            self._state.report_refused()
+            self._take([])
+
+
+def _hold_lock(options: WorkerOptions) -> int:
+    """Hold `<name>.lock` for the life of this process and write our ID into it.
+
+    Raises:
+        SystemExit: another process is this worker already.
+    """
+    options.runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = options.runtime_dir / f"{options.name}.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SystemExit(f"capim worker: {path} is held: {options.name} runs already") from None
+    os.truncate(descriptor, 0)
+    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    return descriptor
+
+
+async def run(options: WorkerOptions) -> int:
+    """Run one worker until the coordinator, a signal or its orphan time ends it."""
+    async with TaskScope() as scope:
+        worker = Worker(options, scope)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, worker.ended.set)
+        worker.start()
+        ended = scope.spawn(worker.ended.wait(), name="end")
+        failed = scope.spawn(scope.failed.wait(), name="failure")
+        await asyncio.wait({ended, failed}, return_when=asyncio.FIRST_COMPLETED)
+        await worker.stop()
+        return 1 if scope.failed.is_set() else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `capim worker`."""
+    options = parse_options(arguments)
+    logs.configure(
+        verbosity=options.verbosity, logging_format=options.logging_format, worker=options.name
+    )
+    lock = _hold_lock(options)
+    try:
+        return uvloop.run(run(options))
+    finally:
+        os.close(lock)

@@ -1,0 +1,109 @@
+"""The listeners of a shard: one port a cluster, bound at once, open while an API server is up."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+import structlog
+
+from capim.certs.pem import CertificateError
+from capim.server.listener import Listener
+from capim.server.metrics import Metrics
+from capim.server.ports import PortOccupied
+from capim.server.served import Authorities, Served
+
+if TYPE_CHECKING:
+    from capim.aio.clock import Clock
+    from capim.aio.tasks import TaskScope
+    from capim.api.gvk import NamespacedName
+    from capim.api.workload import ClusterSpec
+    from capim.runtime.workload import WorkloadCluster
+
+_log = structlog.get_logger(__name__)
+
+
+class Listeners:
+    """Every listener of this worker, by cluster. One loop, no lock."""
+
+    def __init__(self, bind_host: str, *, scope: TaskScope, clock: Clock) -> None:
+        self._bind_host = bind_host
+        self._scope = scope
+        self._clock = clock
+        self.metrics = Metrics()
+        self._listeners: dict[NamespacedName, tuple[Listener, Served]] = {}
+
+    def bind(self, cluster: WorkloadCluster) -> str | None:
+        """Take a cluster's port; return why it could not be taken, or None."""
+        served = _served(cluster, self._bind_host)
+        listener = Listener(served, scope=self._scope, metrics=self.metrics, clock=self._clock)
+        self._listeners[cluster.key] = (listener, served)
+        try:
+            listener.bind()
+        except PortOccupied as error:
+            return str(error)
+        return None
+
+    async def open(self, cluster: WorkloadCluster) -> None:
+        """Let clients in."""
+        self.renew(cluster)
+        listener, served = self._listeners[cluster.key]
+        try:
+            await listener.open()
+        except CertificateError as error:
+            # The coordinator checked the pair before it sent it; only a race with a rotation ends here,
+            # and the next EnsureCluster brings the other half.
+            _log.error("listener stays closed", cluster=served.name, error=str(error))
+
+    async def refuse(self, key: NamespacedName) -> None:
+        """Let nobody in any more, but keep the port."""
+        listener, _ = self._listeners[key]
+        await listener.close()
+        listener.bind()
+
+    def renew(self, cluster: WorkloadCluster) -> None:
+        """Follow a cluster's host and authorities."""
+        _, served = self._listeners[cluster.key]
+        served.advertised_host = cluster.spec.host
+        served.authorities = _authorities(cluster.spec)
+        served.extra_hosts = _extra_hosts(cluster.spec)
+
+    async def drop(self, key: NamespacedName) -> None:
+        """Close a listener and give its port back; one that is not there is dropped already."""
+        if found := self._listeners.pop(key, None):
+            await found[0].close()
+
+    async def close(self) -> None:
+        """Close all listeners."""
+        for key in list(self._listeners):
+            await self.drop(key)
+
+
+def _served(cluster: WorkloadCluster, bind_host: str) -> Served:
+    spec = cluster.spec
+    service_network = ipaddress.ip_network(spec.service_cidr, strict=False)
+    return Served(
+        name=str(spec.key),
+        bind_host=bind_host,
+        port=spec.port,
+        advertised_host=spec.host,
+        group=cluster.group,
+        etcd=cluster.etcd,
+        kubernetes_version=lambda: cluster.kubernetes_version,
+        authorities=_authorities(spec),
+        service_ip=str(service_network[1]),
+        service_domain=spec.service_domain,
+        extra_hosts=_extra_hosts(spec),
+    )
+
+
+def _authorities(spec: ClusterSpec) -> Authorities | None:
+    if spec.ca is None:
+        return None
+    return Authorities(spec.ca, spec.etcd_ca or spec.ca, spec.service_account)
+
+
+def _extra_hosts(spec: ClusterSpec) -> tuple[str, ...]:
+    """A user may have given the cluster another address than ours; clients verify that one."""
+    host = spec.endpoint.rpartition(":")[0].strip("[]")
+    return (host,) if host and host != spec.host else ()

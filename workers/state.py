@@ -1,0 +1,339 @@
+"""A worker's shard: commands and time in, instructions out. Pure.
+
+Rules kept here: nothing is taken from an epoch older than the newest seen; every command may come
+twice; listeners open only after the first whole Sync (whole or closed); a new life of a cluster starts
+its versions above anything an earlier life can have handed out; a worker without a coordinator serves
+on until its orphan time has run out, and registers again until somebody answers.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from capim.api.gvk import NamespacedName
+from capim.api.workload import ListenerState, ListenerStatus
+from capim.messaging import envelope as m
+from capim.runtime.workload import WorkloadCluster
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from capim.api.workload import ClusterSpec, MachineProgress
+
+#: Without a ping for so long (three intervals) the worker introduces itself again, and again.
+_SILENCE_S: Final = 3.0
+_REGISTER_EVERY_S: Final = 0.5
+
+#: Until a coordinator's Welcome says otherwise.
+_ORPHAN_AFTER_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send this report to the coordinator."""
+
+    report: m.Report
+
+
+@dataclass(frozen=True, slots=True)
+class BindListener:
+    """Take the cluster's port; answer with `listener_bound` or `listener_failed`."""
+
+    cluster: NamespacedName
+
+
+@dataclass(frozen=True, slots=True)
+class OpenListener:
+    """Let connections in."""
+
+    cluster: NamespacedName
+
+
+@dataclass(frozen=True, slots=True)
+class CloseListener:
+    """Refuse connections and end those there are, but keep the port."""
+
+    cluster: NamespacedName
+
+
+@dataclass(frozen=True, slots=True)
+class RenewListener:
+    """Issue serving certificates anew: an authority or the advertised host changed."""
+
+    cluster: NamespacedName
+
+
+@dataclass(frozen=True, slots=True)
+class DropListener:
+    """Close and give the port back."""
+
+    cluster: NamespacedName
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerQuery:
+    """Answer a debug or metrics request."""
+
+    request: int
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """End the process."""
+
+    why: str
+
+
+Instruction: TypeAlias = (
+    Send
+    | BindListener
+    | OpenListener
+    | CloseListener
+    | RenewListener
+    | DropListener
+    | AnswerQuery
+    | End
+)
+
+
+@dataclass(slots=True)
+class Held:
+    """A cluster of the shard and its listener as far as the shell reported it."""
+
+    cluster: WorkloadCluster
+    listener: ListenerState | None = None  #: None: bind asked, no answer yet
+    message: str = ""
+
+    def status(self) -> ListenerStatus | None:
+        """Return the listener as the coordinator should see it."""
+        if self.listener is None:
+            return None
+        spec = self.cluster.spec
+        return ListenerStatus(spec.key, spec.uid, spec.port, self.listener, self.message)
+
+
+class WorkerState:
+    """One worker's shard. One loop, no lock."""
+
+    def __init__(self, name: str, *, life: str, pid: int, clock: Callable[[], float]) -> None:
+        self.name = name
+        self.life = life
+        self.pid = pid
+        self.epoch = -1
+        self.synced = False
+        self.clusters: dict[NamespacedName, Held] = {}
+        self._clock = clock
+        self._orphan_after_s = _ORPHAN_AFTER_S
+        self._heard_at = clock()
+        self._registered_at = clock()
+        self._must_register = True
+        self._version_floor = 0
+        self._due: list[tuple[float, NamespacedName]] = []
+
+    # --- commands ---
+
+    def handle(self, command: m.Command) -> Iterator[Instruction]:
+        """Take one command of the coordinator."""
+        if command.epoch < self.epoch:
+            return
+        self.epoch = command.epoch
+        self._heard_at = self._clock()
+        match command:
+            case m.Welcome():
+                self._orphan_after_s = command.orphan_after_s
+            case m.Ping():
+                yield Send(m.Pong(self.name, self.life))
+            case m.Sync():
+                yield from self._sync(command)
+            case m.Query():
+                yield AnswerQuery(command.request, command.subject)
+            case m.Stop():
+                yield End("the coordinator said so")
+            case _:
+                yield from self._change(command)
+
+    def _change(self, command: m.Command) -> Iterator[Instruction]:
+        match command:
+            case m.EnsureCluster():
+                yield from self._ensure_cluster(command.spec)
+                yield from self._advance(command.spec.key)
+            case m.EnsureMachine() if held := self.clusters.get(command.spec.cluster):
+                held.cluster.ensure_machine(command.spec)
+                yield from self._advance(command.spec.cluster)
+            case m.RemoveMachine():
+                yield from self._remove_machine(command)
+            case m.RemoveCluster():
+                held = self.clusters.get(command.cluster)
+                if held is not None and held.cluster.spec.uid == command.uid:
+                    yield from self._drop(command.cluster)
+                yield Send(m.ClusterGone(self.name, self.life, command.cluster, command.uid))
+            case _:
+                return  # a machine of a cluster not held here: the next Sync brings both
+
+    def _remove_machine(self, command: m.RemoveMachine) -> Iterator[Instruction]:
+        if held := self.clusters.get(command.cluster):
+            held.cluster.remove_machine(command.name, command.uid)
+            yield from self._serve(held)
+        gone = m.MachineGone(self.name, self.life, command.cluster, command.name, command.uid)
+        yield Send(gone)
+
+    def _sync(self, sync: m.Sync) -> Iterator[Instruction]:
+        """Make the shard what the command says, then open what is complete, then report all of it."""
+        wanted = {spec.key for spec in sync.clusters}
+        for key in [key for key in self.clusters if key not in wanted]:
+            yield from self._drop(key)
+        for spec in sync.clusters:
+            yield from self._ensure_cluster(spec)
+        machines = {(spec.cluster, spec.name): spec.uid for spec in sync.machines}
+        for key, held in self.clusters.items():
+            for progress in _progress_of_all(held):
+                if machines.get((key, progress.name)) != progress.uid:
+                    held.cluster.remove_machine(progress.name, progress.uid)
+        for machine in sync.machines:
+            if held_cluster := self.clusters.get(machine.cluster):
+                held_cluster.cluster.ensure_machine(machine)
+        for held in self.clusters.values():
+            held.cluster.advance()
+        self.synced, self._must_register = True, False
+        for key, held in self.clusters.items():
+            yield from self._serve(held)
+            self._schedule(key)
+            yield from self._report(held)
+        yield Send(m.Synced(self.name, self.life, sync.epoch))
+
+    def _report(self, held: Held) -> Iterator[Instruction]:
+        if status := held.status():
+            yield Send(m.ListenerChanged(self.name, self.life, status))
+        yield from self._report_machines(_progress_of_all(held))
+
+    def _report_machines(self, machines: Iterable[MachineProgress]) -> Iterator[Instruction]:
+        for progress in machines:
+            yield Send(m.MachineProgressed(self.name, self.life, progress))
+
+    # --- one cluster ---
+
+    def _ensure_cluster(self, spec: ClusterSpec) -> Iterator[Instruction]:
+        held = self.clusters.get(spec.key)
+        if held is not None and held.cluster.spec.uid != spec.uid:
+            yield from self._drop(spec.key)
+            held = None
+        if held is None:
+            self.clusters[spec.key] = Held(self._build(spec))
+            yield BindListener(spec.key)
+            return
+        before = held.cluster.spec
+        held.cluster.update_spec(spec)
+        if before.port != spec.port or held.listener is ListenerState.FAILED:
+            held.listener = None
+            yield DropListener(spec.key)
+            yield BindListener(spec.key)
+        elif _certificates(before) != _certificates(spec):
+            yield RenewListener(spec.key)
+
+    def _build(self, spec: ClusterSpec) -> WorkloadCluster:
+        # Milliseconds of the wall clock: above what an earlier life can have reached, in this process
+        # or another, unless it wrote more than a thousand times a second for its whole life.
+        first_version = max(int(self._clock() * 1000), self._version_floor + 1)
+        rng = random.Random(spec.uid)  # noqa: S311 - simulated delays, not secrets
+        return WorkloadCluster(spec, clock=self._clock, rng=rng, first_version=first_version)
+
+    def _drop(self, key: NamespacedName) -> Iterator[Instruction]:
+        held = self.clusters.pop(key)
+        self._version_floor = max(self._version_floor, held.cluster.group.resource_version)
+        yield DropListener(key)
+
+    def _advance(self, key: NamespacedName) -> Iterator[Instruction]:
+        """Do what is due in a cluster and report what changed."""
+        held = self.clusters.get(key)
+        if held is None:
+            return
+        changed = held.cluster.advance()
+        yield from self._serve(held)
+        yield from self._report_machines(changed)
+        self._schedule(key)
+
+    def _serve(self, held: Held) -> Iterator[Instruction]:
+        """Open the listener with the first API server, close it with the last."""
+        key, serving = held.cluster.key, held.cluster.serving and self.synced
+        if serving and held.listener is ListenerState.BOUND:
+            held.listener = ListenerState.OPEN
+            yield OpenListener(key)
+        elif not serving and held.listener is ListenerState.OPEN:
+            held.listener = ListenerState.BOUND
+            yield CloseListener(key)
+        else:
+            return
+        if status := held.status():
+            yield Send(m.ListenerChanged(self.name, self.life, status))
+
+    # --- the shell's answers ---
+
+    def listener_bound(self, key: NamespacedName) -> Iterator[Instruction]:
+        """The port is taken."""
+        held = self.clusters[key]
+        held.listener, held.message = ListenerState.BOUND, ""
+        yield from self._bound_or_failed(held)
+        yield from self._serve(held)
+
+    def listener_failed(self, key: NamespacedName, message: str) -> Iterator[Instruction]:
+        """The port could not be taken."""
+        held = self.clusters[key]
+        held.listener, held.message = ListenerState.FAILED, message
+        yield from self._bound_or_failed(held)
+
+    def _bound_or_failed(self, held: Held) -> Iterator[Instruction]:
+        status = held.status()
+        if status is not None:
+            yield Send(m.ListenerChanged(self.name, self.life, status))
+
+    # --- time ---
+
+    def _schedule(self, key: NamespacedName) -> None:
+        deadline = self.clusters[key].cluster.next_deadline()
+        if deadline is not None:
+            heapq.heappush(self._due, (deadline, key))
+
+    def next_deadline(self) -> float:
+        """Return when `tick` has something to do at the latest, seconds since the epoch."""
+        beat = self._registered_at + _REGISTER_EVERY_S
+        if not self._must_register:
+            beat = max(beat, self._heard_at + _SILENCE_S)
+        return min(beat, self._due[0][0]) if self._due else beat
+
+    def tick(self) -> Iterator[Instruction]:
+        """Do what is due: phases that end, registration, the orphan's end."""
+        now = self._clock()
+        while self._due and self._due[0][0] <= now:
+            _, key = heapq.heappop(self._due)
+            yield from self._advance(key)
+        silent_s = now - self._heard_at
+        if silent_s >= self._orphan_after_s:
+            yield End(f"no coordinator for {silent_s:.0f} s")
+        elif (
+            self._must_register or silent_s >= _SILENCE_S
+        ) and now - self._registered_at >= _REGISTER_EVERY_S:
+            yield self.register()
+
+    def register(self) -> Instruction:
+        """Introduce this worker to whoever is coordinator now."""
+        self._registered_at = self._clock()
+        return Send(m.Register(self.name, self.life, self.pid, clusters=tuple(self.clusters)))
+
+    def report_refused(self) -> None:
+        """A report could not be sent: register again, so that a Sync asks for all of them."""
+        self._must_register = True
+
+
+def _progress_of_all(held: Held) -> list[MachineProgress]:
+    cluster = held.cluster
+    found = [cluster.progress(name) for name in cluster.machines]
+    return [progress for progress in found if progress is not None]
+
+
+def _certificates(spec: ClusterSpec) -> tuple[object, ...]:
+    """Return what of a cluster its serving certificates depend on."""
+    return (spec.host, spec.endpoint, spec.service_cidr, spec.ca, spec.etcd_ca)
