@@ -1,0 +1,77 @@
+"""The kinds the embedded management API serves: what Cluster API infrastructure needs, by hand.
+
+Our own kinds come from `crds/`; their schemas are checked and defaulted by `admission`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from capim.api.gvk import GVR
+from capim.api.resources import WORKLOAD_RESOURCES, Resource, ResourceTable, Subresource
+
+CLUSTERS: Final = GVR("cluster.x-k8s.io", "v1beta1", "clusters")
+MACHINES: Final = GVR("cluster.x-k8s.io", "v1beta1", "machines")
+MACHINE_DEPLOYMENTS: Final = GVR("cluster.x-k8s.io", "v1beta1", "machinedeployments")
+CONTROL_PLANES: Final = GVR("controlplane.cluster.x-k8s.io", "v1beta1", "kubeadmcontrolplanes")
+SECRETS: Final = GVR("", "v1", "secrets")
+NODES: Final = GVR("", "v1", "nodes")
+INFRA_CLUSTERS: Final = GVR("infrastructure.cluster.x-k8s.io", "v1alpha1", "inmemoryclusters")
+INFRA_MACHINES: Final = GVR("infrastructure.cluster.x-k8s.io", "v1alpha1", "inmemorymachines")
+INFRA_TEMPLATES: Final = GVR(
+    "infrastructure.cluster.x-k8s.io", "v1alpha1", "inmemorymachinetemplates"
+)
+
+#: Built-in kinds a provider, kubectl and a person use in a management cluster.
+_BUILT_IN: Final = (
+    GVR("", "v1", "namespaces"),
+    SECRETS,
+    GVR("", "v1", "configmaps"),
+    GVR("", "v1", "events"),
+    GVR("", "v1", "serviceaccounts"),
+    GVR("coordination.k8s.io", "v1", "leases"),
+)
+
+
+def _custom(
+    gvr: GVR, kind: str, *short_names: str, subresources: tuple[str, ...] = ("status",)
+) -> Resource:
+    return Resource(
+        group=gvr.group,
+        version=gvr.version,
+        plural=gvr.resource,
+        kind=kind,
+        namespaced=True,
+        singular=kind.lower(),
+        short_names=short_names,
+        categories=("cluster-api",),
+        subresources=tuple(
+            Subresource(name, kind, ("get", "patch", "update")) for name in subresources
+        ),
+        generation=True,
+        custom=True,
+    )
+
+
+def _built_in() -> list[Resource]:
+    found = [WORKLOAD_RESOURCES.by_gvr(gvr) for gvr in _BUILT_IN]
+    return [resource for resource in found if resource is not None]
+
+
+MANAGEMENT_RESOURCES: Final = ResourceTable(
+    [
+        *_built_in(),
+        _custom(CLUSTERS, "Cluster", "cl"),
+        _custom(MACHINES, "Machine", "ma"),
+        _custom(MACHINE_DEPLOYMENTS, "MachineDeployment", "md"),
+        _custom(CONTROL_PLANES, "KubeadmControlPlane", "kcp"),
+        _custom(INFRA_CLUSTERS, "InMemoryCluster"),
+        _custom(INFRA_MACHINES, "InMemoryMachine"),
+        _custom(INFRA_TEMPLATES, "InMemoryMachineTemplate", subresources=()),
+        _custom(
+            INFRA_CLUSTERS._replace(resource="inmemoryclustertemplates"),
+            "InMemoryClusterTemplate",
+            subresources=(),
+        ),
+    ]
+)

@@ -1,0 +1,215 @@
+"""`capim up`: an embedded management API, a coordinator with its workers, and the stand-in, in one go.
+
+The coordinator runs as its own process with a kubeconfig, exactly as against a real management cluster.
+Everything lives in one temporary folder, and ends with the command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+import socket
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import uvloop
+from rich.console import Console
+from rich.live import Live
+
+from capim.aio.clock import wall_clock
+from capim.aio.tasks import TaskScope
+from capim.embedded import kinds, progress
+from capim.embedded.api import EmbeddedApi
+from capim.embedded.fleet import FleetSpec, cluster_names, objects
+from capim.embedded.standin.controller import StandIn
+from capim.embedded.view import render, summary
+from coordinator.kube import config
+from coordinator.kube.client import KubeClient
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+_CREATE_CONCURRENCY: Final = 20
+_STOP_GRACE_S: Final = 15.0
+_REDRAWS_PER_S: Final = 4
+
+#: The embedded API is ours alone: no client there needs to be slowed down.
+_QPS: Final = 100_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """The options of `capim up`."""
+
+    fleet: FleetSpec
+    workers: int
+    until_ready: bool
+    verbosity: int
+    port_range: str
+
+
+class UpError(Exception):
+    """`capim up` cannot go on; the message says why and what to do."""
+
+
+def main(options: UpOptions) -> int:
+    """Run until Ctrl-C, or until ready when asked for; return the exit code."""
+    console = Console()
+    try:
+        return uvloop.run(_run(options, console))
+    except UpError as error:
+        Console(stderr=True).print(f"capim up: {error}", highlight=False)
+        return 1
+
+
+async def _run(options: UpOptions, console: Console) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with contextlib.AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="capim-")))
+        scope = await stack.enter_async_context(TaskScope())
+        api = EmbeddedApi(clock=wall_clock, scope=scope)
+        await api.start()
+        stack.push_async_callback(api.stop)
+        kubeconfig = folder / "kubeconfig"
+        kubeconfig.touch(mode=0o600)
+        kubeconfig.write_bytes(api.kubeconfig())
+        await stack.enter_async_context(_coordinator(options, folder, stop))
+        client = await stack.enter_async_context(_client(kubeconfig))
+        standin = StandIn(client, clock=wall_clock, rng=random.Random(0), scope=scope)  # noqa: S311
+        await standin.start()
+        scope.spawn(_create(client, options.fleet), name="create the fleet")
+        await _show(options, standin, scope, stop, console, kubeconfig)
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def _client(kubeconfig: Path) -> AsyncIterator[KubeClient]:
+    access = await config.load(str(kubeconfig))
+    client = KubeClient(
+        access.configuration,
+        user_agent="capim-stand-in",
+        qps=_QPS,
+        burst=int(_QPS),
+        clock=wall_clock,
+        rng=random.Random(0),  # noqa: S311 - backoff, not secrets
+    )
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+@contextlib.asynccontextmanager
+async def _coordinator(
+    options: UpOptions, folder: Path, stop: asyncio.Event
+) -> AsyncIterator[None]:
+    """Run `capim manager` against the embedded API; its end before ours stops the command."""
+    log = folder / "manager.log"
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "capim.cli.main", "manager"),
+            *("--kubeconfig", str(folder / "kubeconfig"), "--advertise-host", "127.0.0.1"),
+            *("--bind-host", "127.0.0.1", "--workers", str(options.workers)),
+            *("--port-range", options.port_range, "--runtime-dir", str(folder / "run")),
+            *("--webhook-port", "0", "--health-addr", f"127.0.0.1:{_free_port()}"),
+            *("--diagnostics-address", f"127.0.0.1:{_free_port()}", "--insecure-diagnostics"),
+            *("--debug-address", f"127.0.0.1:{_free_port()}"),
+            *("--kube-api-qps", str(_QPS), "--kube-api-burst", str(int(_QPS))),
+            *("--v", str(options.verbosity)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C is ours to hand on, in order
+        )
+    async with TaskScope() as scope:
+        scope.spawn(_stop_with(process, stop), name="coordinator")
+        try:
+            yield
+        finally:
+            crashed = process.returncode is not None
+            await _end(process)
+            if crashed:
+                tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+                raise UpError(f"the coordinator ended with {process.returncode}:\n{tail}")
+
+
+async def _stop_with(process: asyncio.subprocess.Process, stop: asyncio.Event) -> None:
+    await process.wait()
+    stop.set()
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), _STOP_GRACE_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def _create(client: KubeClient, fleet: FleetSpec) -> None:
+    slots = asyncio.Semaphore(_CREATE_CONCURRENCY)
+    by_kind = {resource.kind: resource.gvr for resource in kinds.MANAGEMENT_RESOURCES}
+
+    async def create(name: str) -> None:
+        async with slots:
+            for body in objects(fleet, name):
+                await client.create(by_kind[body["kind"]], fleet.namespace, body)
+
+    async with asyncio.TaskGroup() as group:
+        for name in cluster_names(fleet):
+            group.create_task(create(name))
+
+
+async def _show(
+    options: UpOptions,
+    standin: StandIn,
+    scope: TaskScope,
+    stop: asyncio.Event,
+    console: Console,
+    kubeconfig: Path,
+) -> None:
+    """Draw the fleet until it is ready, print the summary, then wait for Ctrl-C unless told not to."""
+    started, rate = wall_clock(), progress.Rate()
+
+    def look() -> progress.Progress:
+        clusters, machines = standin.all(kinds.CLUSTERS), standin.all(kinds.MACHINES)
+        now = progress.count(options.fleet, clusters, machines)
+        rate.add(wall_clock(), now.running)
+        return now
+
+    failed = scope.spawn(scope.wait_failed(), name="failure")
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        while not (stop.is_set() or failed.done() or progress.is_ready(now := look())):
+            elapsed_s = wall_clock() - started
+            live.update(render(now, rate.per_second(), rate.left_s(now), elapsed_s), refresh=True)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), 1 / _REDRAWS_PER_S)
+    if failed.done():
+        await failed
+    if stop.is_set():
+        return
+    elapsed_s = wall_clock() - started
+    first = cluster_names(options.fleet)[0]
+    text = summary(look(), options.fleet, first, kubeconfig, elapsed_s)
+    console.print(text, highlight=False, soft_wrap=True)
+    if not options.until_ready:
+        console.print("\nCtrl-C ends all of it.", highlight=False)
+        await stop.wait()
