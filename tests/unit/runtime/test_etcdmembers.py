@@ -146,7 +146,7 @@ def test_refusals_are_etcds(
 def test_alarms_are_raised_listed_and_cleared_over_the_wire() -> None:
     etcd = cluster("a", "b")
 
-    def alarms(**fields: int) -> list[tuple[int, int]]:
+    def alarms(**fields: Any) -> list[tuple[int, int]]:
         reply = call(etcd, "Maintenance.Alarm", "AlarmRequest", **fields)
         return [(alarm.memberID, alarm.alarm) for alarm in reply.alarms]
 

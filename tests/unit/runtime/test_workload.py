@@ -67,8 +67,8 @@ class Stage:
         self.cluster = WorkloadCluster(
             spec or cluster_spec(),
             clock=self.clock,
-            rng=random.Random(7),
-            first_version=1,  # noqa: S311
+            rng=random.Random(7),  # noqa: S311 - uids of a test
+            first_version=1,
         )
         self.lines: list[str] = []
         for plural in ("nodes", "pods", "daemonsets", "deployments"):
