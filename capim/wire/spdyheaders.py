@@ -90,7 +90,7 @@ class HeaderDecoder:
         """Return names (lower case) and values; several values of one name have NUL between them.
 
         Raises:
-            RemoteProtocolError: not compressed with our dictionary, too large, or not a header block.
+            RemoteProtocolError: not zlib with our dictionary, too large, or not a header block.
         """
         try:
             plain = self._zlib.decompress(block, MAX_HEADER_BYTES)
