@@ -75,7 +75,7 @@ class Rate:
     def add(self, now: float, running: int) -> None:
         """Note how many machines run now."""
         self._samples.append((now, running))
-        while len(self._samples) > 2 and now - self._samples[1][0] > self.window_s:
+        while len(self._samples) > 2 and now - self._samples[1][0] >= self.window_s:
             self._samples.pop(0)
 
     def per_second(self) -> float:

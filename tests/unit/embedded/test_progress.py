@@ -1,0 +1,50 @@
+"""In scope: counts, readiness, rate and what the summary tells a person to type."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from capim.embedded.fleet import FleetSpec
+from capim.embedded.progress import Progress, Rate, count, is_ready
+from capim.embedded.view import summary
+
+FLEET = FleetSpec(clusters=2, control_plane_machines=1, worker_machines=1)
+
+
+def machines(*phases: str) -> list[dict[str, object]]:
+    return [{"status": {"phase": phase}} for phase in phases]
+
+
+def cluster(*, ready: bool) -> dict[str, object]:
+    return {"status": {"infrastructureReady": True, "controlPlaneReady": ready}}
+
+
+def test_a_fleet_is_ready_when_all_of_it_runs() -> None:
+    up = count(FLEET, [cluster(ready=True)] * 2, machines(*["Running"] * 4))
+    assert is_ready(up)
+    assert not is_ready(count(FLEET, [cluster(ready=True)] * 2, machines(*["Running"] * 3)))
+    assert not is_ready(count(FLEET, [cluster(ready=False)] * 2, machines(*["Running"] * 4)))
+
+
+def test_machines_without_a_status_are_pending() -> None:
+    seen = count(FLEET, [], [*machines("Running"), {}])
+    assert seen.phases == {"Pending": 1, "Provisioning": 0, "Provisioned": 0, "Running": 1}
+
+
+def progress(running: int) -> Progress:
+    return Progress(2, 2, 2, 100, {"Running": running})
+
+
+def test_the_rate_is_that_of_the_last_seconds() -> None:
+    rate = Rate(window_s=10.0)
+    assert rate.left_s(progress(0)) is None
+    for second in range(21):
+        rate.add(float(second), 0 if second < 10 else (second - 10) * 4)
+    assert rate.per_second() == 4.0
+    assert rate.left_s(progress(40)) == 15.0
+
+
+def test_the_summary_has_commands_to_copy() -> None:
+    text = summary(progress(100), FLEET, "in-memory-1", Path("/x/kubeconfig"), 12.0)
+    assert "kubectl --kubeconfig /x/kubeconfig get clusters,machines -n default" in text
+    assert "kubectl --kubeconfig /tmp/in-memory-1.kubeconfig get nodes" in text
