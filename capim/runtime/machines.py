@@ -27,6 +27,17 @@ _NO_DELAY: Final = Startup()
 class SimulatedMachine:
     """What a workload cluster knows of one machine."""
 
+    __slots__ = (
+        "_delays",
+        "address",
+        "created_at",
+        "done",
+        "failed",
+        "pod_cidr",
+        "spec",
+        "wake_at",
+    )
+
     def __init__(self, spec: MachineSpec, *, created_at: float) -> None:
         self.spec = spec
         self.created_at = created_at

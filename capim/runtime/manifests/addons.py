@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import yaml
-
 from capim.api.kubernetes_versions import lookup
 from capim.runtime.manifests.defaults import (
     IMAGE_REPOSITORY,
@@ -24,6 +22,7 @@ from capim.runtime.manifests.defaults import (
     service_account,
     service_ip,
     service_spec,
+    to_yaml,
 )
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def _kube_proxy_config(cluster: ClusterSpec) -> dict[str, str]:
         "kind": "Config",
         "users": [{"name": "default", "user": {"tokenFile": f"{secrets}/token"}}],
     }
-    return {"config.conf": yaml.safe_dump(config), "kubeconfig.conf": yaml.safe_dump(kubeconfig)}
+    return {"config.conf": to_yaml(config), "kubeconfig.conf": to_yaml(kubeconfig)}
 
 
 def kube_proxy_daemon_set(version: str) -> JsonObject:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Final
 
-import yaml
-
 from capim.api.kubernetes_versions import lookup
 from capim.runtime.manifests.defaults import (
     IMAGE_REPOSITORY,
@@ -22,6 +20,7 @@ from capim.runtime.manifests.defaults import (
     role,
     rule,
     service_ip,
+    to_yaml,
 )
 
 if TYPE_CHECKING:
@@ -68,12 +67,12 @@ def cluster_configuration(cluster: ClusterSpec, version: str) -> str:
             "proxy",
         ):
             del configuration[field]
-    return yaml.safe_dump(configuration)
+    return to_yaml(configuration)
 
 
 def kubelet_configuration(cluster: ClusterSpec) -> str:
     """Return the cluster's KubeletConfiguration as YAML."""
-    return yaml.safe_dump(
+    return to_yaml(
         {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "authentication": {
@@ -99,7 +98,7 @@ def discovery_kubeconfig(cluster: ClusterSpec) -> str:
         "certificate-authority-data": base64.b64encode(certificate).decode(),
         "server": f"https://{cluster.endpoint}",
     }
-    return yaml.safe_dump(
+    return to_yaml(
         {
             "apiVersion": "v1",
             "clusters": [{"cluster": entry, "name": ""}],
