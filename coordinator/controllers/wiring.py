@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from coordinator.controllers.clusterplan import ClusterPlanner
     from coordinator.controllers.objects import Objects
     from coordinator.fleetview import FleetView
+    from coordinator.kube.dispatch import Observe
 
 _log = structlog.get_logger(__name__)
 
@@ -53,6 +54,7 @@ class Controllers:
         limits: Limits,
         clock: Clock,
         scope: TaskScope,
+        observe: Observe,
     ) -> None:
         self._objects = objects
         self._fleet = fleet
@@ -76,6 +78,7 @@ class Controllers:
             concurrency=limits.cluster_concurrency,
             clock=clock,
             scope=scope,
+            observe=observe,
         )
         self.machines: Dispatcher[NamespacedName] = Dispatcher(
             "InMemoryMachine",
@@ -83,6 +86,7 @@ class Controllers:
             concurrency=limits.machine_concurrency,
             clock=clock,
             scope=scope,
+            observe=observe,
         )
         self._listen()
 

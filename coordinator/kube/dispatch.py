@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 import structlog
 
@@ -17,9 +17,16 @@ if TYPE_CHECKING:
     from capim.aio.clock import Clock
     from capim.aio.tasks import TaskScope
 
+    #: called after each reconcile with the controller's name, the outcome and how long it took
+    Observe: TypeAlias = Callable[[str, str, float], None]
+
 _log = structlog.get_logger(__name__)
 
 Key = TypeVar("Key")
+
+
+def _unobserved(_name: str, _outcome: str, _seconds: float) -> None:
+    """Nobody counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +51,10 @@ class Dispatcher(Generic[Key]):
         concurrency: int,
         clock: Clock,
         scope: TaskScope,
+        observe: Observe = _unobserved,
     ) -> None:
         self._name = name
+        self._observe = observe
         self._reconcile = reconcile
         self._free = concurrency
         self._clock = clock
@@ -53,6 +62,7 @@ class Dispatcher(Generic[Key]):
         self._queue: WorkQueue[Key] = WorkQueue()
         self._timer: asyncio.TimerHandle | None = None
         self._started = False
+        self._running: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begin to reconcile; keys added before wait until now."""
@@ -74,7 +84,9 @@ class Dispatcher(Generic[Key]):
             return
         while self._free > 0 and (key := self._queue.take(self._clock())) is not None:
             self._free -= 1
-            self._scope.spawn(self._run(key), name=f"{self._name} {key}")
+            task = self._scope.spawn(self._run(key), name=f"{self._name} {key}")
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
         self._set_timer()
 
     def _set_timer(self) -> None:
@@ -87,6 +99,8 @@ class Dispatcher(Generic[Key]):
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._dispatch)
 
     async def _run(self, key: Key) -> None:
+        started = self._clock()
+        outcome = "error"
         try:
             result = await self._reconcile(key)
         except APIError as error:
@@ -95,10 +109,12 @@ class Dispatcher(Generic[Key]):
             _log.exception("reconcile failed", controller=self._name, object=str(key))
             self._queue.retry(key, self._clock())
         else:
+            outcome = "requeue_after" if result.requeue_after_s > 0 else "success"
             self._queue.forget(key)
             if result.requeue_after_s > 0:
                 self._queue.add_at(key, self._clock() + result.requeue_after_s)
         finally:
+            self._observe(self._name, outcome, self._clock() - started)
             self._queue.done(key)
             self._free += 1
             self._dispatch()
@@ -116,7 +132,9 @@ class Dispatcher(Generic[Key]):
         )
 
     def close(self) -> None:
-        """Start nothing more."""
+        """Start nothing more and cancel what runs."""
         self._started = False
+        for task in self._running:
+            task.cancel()
         if self._timer is not None:
             self._timer.cancel()

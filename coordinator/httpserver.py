@@ -1,0 +1,68 @@
+"""A small HTTP server on one address, for health, diagnostics and debugging."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from aiohttp import web
+
+if TYPE_CHECKING:
+    import ssl
+
+_log = structlog.get_logger(__name__)
+
+#: What Go programs take for "off" in an address flag.
+_OFF: Final = frozenset({"", "0"})
+
+
+def split_address(address: str) -> tuple[str | None, int]:
+    """Split `host:port`; no host means all addresses."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]") or None, int(port)
+
+
+class HttpServer:
+    """Serves an application on an address such as `:9440`; none when the address is off."""
+
+    def __init__(
+        self,
+        flag: str,
+        address: str,
+        application: web.Application,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._flag = flag
+        self._address = address
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=2.0)
+        self._ssl_context = ssl_context
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on, for an address that asked for any."""
+        return int(self._runner.addresses[0][1])
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            ValueError: the address cannot be bound; the message names the flag.
+        """
+        if self._address in _OFF:
+            return
+        host, port = split_address(self._address)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port, ssl_context=self._ssl_context)
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise ValueError(
+                f"{self._flag}: cannot listen on {self._address}: {error.strerror}:"
+                " choose another address, or end what holds it"
+            ) from error
+        _log.info("listening", flag=self._flag, address=self._address)
+
+    async def stop(self) -> None:
+        """Close."""
+        await self._runner.cleanup()
