@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
+#: parsing a path is a fifth of the price of a GET; a cluster is asked for some tens of paths
+_PARSED_LIMIT: Final = 64
 _VARY: Final = ((b"Vary", b"Accept"),)
 
 
@@ -64,6 +66,8 @@ class ApiServer:
         self._authenticator = Authenticator(served.group, clock, anonymous=anonymous)
         self._cluster = served.name if metrics.per_cluster else ""
         self._documents: tuple[ResourceTable, Discovery] | None = None
+        self._parsed_by = served.group.resources
+        self._parsed: dict[tuple[str, bytes], RequestInfo | PathInfo] = {}
         self._second = 0
         self._date = b""
 
@@ -73,11 +77,7 @@ class ApiServer:
         info: RequestInfo | PathInfo | None = None
         try:
             self._authenticator.authenticate(exchange)
-            info = parse_request(
-                self._group.resources, exchange.method, exchange.target.decode("latin-1")
-            )
-            if not accepts_json(exchange.headers.get(b"accept", b"")):
-                raise not_acceptable()
+            info = self._parse(exchange)
             code = self._answer(exchange, info)
         except APIError as error:
             code = error.code
@@ -102,9 +102,26 @@ class ApiServer:
             self._date = email.utils.formatdate(now, usegmt=True).encode()
         return self._date
 
+    def _parse(self, exchange: Exchange) -> RequestInfo | PathInfo:
+        """Tell what is asked for; informers and controllers ask for the same again and again."""
+        table = self._group.resources
+        if table is not self._parsed_by:
+            self._parsed_by = table
+            self._parsed.clear()
+        key = (exchange.method, exchange.target)
+        info = self._parsed.get(key)
+        if info is None:
+            info = parse_request(table, exchange.method, exchange.target.decode("latin-1"))
+            if len(self._parsed) >= _PARSED_LIMIT:
+                self._parsed.clear()
+            self._parsed[key] = info
+        return info
+
     def _answer(self, exchange: Exchange, info: RequestInfo | PathInfo) -> int:
         if isinstance(info, PathInfo):
             response = self._document(exchange, info)
+        elif not accepts_json(exchange.headers.get(b"accept", b"")):
+            raise not_acceptable()
         elif info.verb == "watch":
             plan = plan_watch(info, self._group, self._rng)
             session = WatchSession(self._group, info, plan)

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from capim.server.openapi import group_version_document, root_document
+
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
     from capim.api.resources import Resource, ResourceTable
 
 _AGGREGATED_GROUP: Final = "apidiscovery.k8s.io"
 _AGGREGATED_KIND: Final = "APIGroupDiscoveryList"
+_OPENAPI: Final = "/openapi/v3"
 PLAIN: Final = b"application/json"
 HEALTH_PATHS: Final = ("/healthz", "/livez", "/readyz")
 CHECKS: Final = ("ping", "log", "etcd", "informer-sync")
@@ -51,9 +54,25 @@ class Discovery:
         return sorted(paths)
 
     def _is_path(self, path: str) -> bool:
-        return path in {"/api", "/apis"} or (path.startswith("/api") and path in self.paths())
+        if path.startswith(_OPENAPI):
+            return path == _OPENAPI or path.removeprefix(f"{_OPENAPI}/") in self._by_path()
+        return path.startswith("/api") and path in self.paths()
+
+    def _by_path(self) -> dict[str, list[Resource]]:
+        """Return the resources by `api/v1` or `apis/apps/v1`."""
+        return {
+            f"{_root(group)}/{version}".strip("/"): resources
+            for group, versions in self._groups.items()
+            for version, resources in versions.items()
+        }
+
+    def _openapi(self, path: str) -> JsonObject:
+        roots = self._by_path()
+        return group_version_document(path, roots[path]) if path else root_document(list(roots))
 
     def _plain(self, path: str) -> JsonObject:
+        if path.startswith(_OPENAPI):
+            return self._openapi(path.removeprefix(_OPENAPI).strip("/"))
         if path == "/api":
             return {"kind": "APIVersions", "versions": list(self._groups.get("", {}))}
         if path == "/apis":

@@ -163,7 +163,7 @@ class HttpConnection(asyncio.Protocol):
             self._parse(data)
         if self._current is None:
             self._pump()
-        elif self._upgrading or len(self._ready) >= _PIPELINE_LIMIT:
+        if self._ready and (self._upgrading or len(self._ready) >= _PIPELINE_LIMIT):
             self._pause_reading()
 
     def eof_received(self) -> bool:

@@ -93,7 +93,7 @@ def parse_request(table: ResourceTable, method: str, target: str) -> RequestInfo
         group, rest = segments[1], segments[2:]
     else:
         return PathInfo(path, query)
-    if not rest[1]:
+    if rest[1:] == [""]:
         # `/api/v1/`: a real server takes the slash at the end of a discovery path
         return PathInfo(path.rstrip("/"), query)
     decoded = [_decode(segment) for segment in rest]
