@@ -2,7 +2,7 @@
 
 Elements are all maps, told apart by the value of the list's merge key, or all scalars of one type, told
 apart by themselves. The order is that of k8s.io/apimachinery's strategicpatch: what the patch names comes in
-the patch's order, what only the server has keeps its order, and the two are interleaved by the server's order.
+the patch's order, what only the server has keeps its order, and the server's order interleaves the two.
 """
 
 from __future__ import annotations

@@ -51,7 +51,9 @@ def _pool() -> descriptor_pool.DescriptorPool:
 def _add_file(name: str) -> str:
     """Add a message and all it refers to to the pool; return the name of its file."""
     package, _, short = name.replace("/", "_").rpartition(".")
-    file = descriptor_pb2.FileDescriptorProto(name=name, package=package, syntax="proto2")
+    # edition 2023: like proto2 every field knows whether it is present, and strings must be UTF-8
+    file = descriptor_pb2.FileDescriptorProto(name=name, package=package, syntax="editions")
+    file.edition = descriptor_pb2.EDITION_2023
     descriptor = file.message_type.add(name=short)
     for field in builtin_types.message(name).fields:
         _add_field(descriptor, field, _dotted(name))
