@@ -253,9 +253,13 @@ class TunnelSession:
 
     def _start(self, pair: portforward.Pair) -> None:
         transport = self._mux.attach(pair.data, partial(self._pair_closed, pair))
-        protocol = self._connect(pair.port, transport)
+        reason = portforward.refused_reason(pair.port)
+        try:
+            protocol = self._connect(pair.port, transport)
+        except Exception:
+            _log.exception("port-forward target failed", pod=self._pod, port=pair.port)
+            protocol, reason = None, "internal error"
         if protocol is None:
-            reason = portforward.refused_reason(pair.port)
             text = portforward.failure_text(pair.port, self._pod, reason)
             self._mux.send(pair.error, text.encode(), end=True)
             transport.close()

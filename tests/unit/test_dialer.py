@@ -5,13 +5,17 @@ import base64
 import ssl
 from typing import Any
 
+import grpc
 import pytest
 import yaml
 
 from capim.api.errors import APIError
 from capim.dialer import ApiServer, Dialer, PortForwardError, forwarded_port
+from capim.runtime.etcdmembers import EtcdCluster
+from capim.server.etcd import EtcdProtocol
 from capim.server.tlsbio import TlsOverProtocol
 from capim.server.tunnel import InnerTransport
+from capim.wire import etcdrpc
 from tests.support.portforward import ECHO_PORT, SILENT_PORT, Echo, Pod, serving, tls_contexts
 
 LARGE = bytes(range(256)) * 4096  # 1 MiB, many SPDY frames and TLS records
@@ -217,6 +221,36 @@ def test_tls_inside_the_forwarded_port_names_the_member() -> None:
                 writer.close()
                 await writer.wait_closed()
         assert asked == [("h2", "etcd-node")]
+
+    asyncio.run(run())
+
+
+def test_grpcio_asks_the_fake_etcd_through_a_forwarded_port() -> None:
+    def ask(port: int, ca_pem: bytes) -> Any:
+        options = [
+            ("grpc.ssl_target_name_override", "etcd-node"),
+            ("grpc.default_authority", "etcd-node:2379"),
+        ]
+        credentials = grpc.ssl_channel_credentials(ca_pem)
+        with grpc.secure_channel(f"127.0.0.1:{port}", credentials, options) as channel:
+            method = channel.unary_unary(etcdrpc.method("Cluster", "MemberList"))
+            request = etcdrpc.new("MemberListRequest").SerializeToString()
+            return etcdrpc.decode("MemberListResponse", method(request, timeout=10))
+
+    async def run() -> None:
+        etcd = EtcdCluster(7, revision=lambda: 5)
+        etcd.add("node", 1)
+        context, ca_pem = tls_contexts()
+
+        def connect(port: int, transport: InnerTransport) -> asyncio.Protocol:
+            del port, transport
+            return TlsOverProtocol(context, lambda *_: EtcdProtocol(etcd, member="node"))
+
+        async with serving(connect, context) as port:
+            dialer = Dialer(kubeconfig(port, ca_pem), "kube-system", "etcd-node", ECHO_PORT)
+            async with forwarded_port(dialer) as local:
+                answer = await asyncio.to_thread(ask, local, ca_pem)
+        assert [member.name for member in answer.members] == ["node"]
 
     asyncio.run(run())
 

@@ -175,6 +175,23 @@ def test_port_nobody_serves_is_told_on_the_error_stream_and_the_session_lives() 
     run(scenario)
 
 
+def test_target_that_fails_to_start_is_told_and_the_session_lives() -> None:
+    async def scenario() -> None:
+        def connect(port: int, transport: InnerTransport) -> asyncio.Protocol | None:
+            if port == SILENT_PORT:
+                raise RuntimeError("no certificate")
+            return Pod().connect(port, transport)
+
+        client = Client(connect)
+        error, data, told = await client.open(SILENT_PORT)
+        text = b"error forwarding port 5000 to pod default/web: internal error"
+        assert told == [spdy.DataReceived(error, text, True), spdy.DataReceived(data, b"", True)]
+        assert (await client.open(ECHO_PORT, "1"))[2] == []
+        client.session.close()
+
+    run(scenario)
+
+
 def test_pairs_of_one_session_end_one_by_one() -> None:
     async def scenario() -> None:
         pod = Pod()
