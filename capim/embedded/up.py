@@ -27,7 +27,7 @@ from capim.embedded import kinds, progress
 from capim.embedded.api import EmbeddedApi
 from capim.embedded.fleet import FleetSpec, cluster_names, objects
 from capim.embedded.standin.controller import StandIn
-from capim.embedded.view import render, summary
+from capim.embedded.view import came_up, how_to_look, render
 from coordinator.kube import config
 from coordinator.kube.client import KubeClient
 
@@ -57,17 +57,17 @@ class UpError(Exception):
     """`capim up` cannot go on; the message says why and what to do."""
 
 
-def main(options: UpOptions) -> int:
+def run(options: UpOptions) -> int:
     """Run until Ctrl-C, or until ready when asked for; return the exit code."""
     console = Console()
     try:
-        return uvloop.run(_run(options, console))
+        return uvloop.run(_up(options, console))
     except UpError as error:
         Console(stderr=True).print(f"capim up: {error}", highlight=False)
         return 1
 
 
-async def _run(options: UpOptions, console: Console) -> int:
+async def _up(options: UpOptions, console: Console) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -207,9 +207,9 @@ async def _show(
     if stop.is_set():
         return
     elapsed_s = wall_clock() - started
-    first = cluster_names(options.fleet)[0]
-    text = summary(look(), options.fleet, first, kubeconfig, elapsed_s)
-    console.print(text, highlight=False, soft_wrap=True)
+    console.print(came_up(look(), elapsed_s), highlight=False)
     if not options.until_ready:
-        console.print("\nCtrl-C ends all of it.", highlight=False)
+        first = cluster_names(options.fleet)[0]
+        hints = how_to_look(options.fleet, first, kubeconfig)
+        console.print(hints, highlight=False, soft_wrap=True)
         await stop.wait()

@@ -41,23 +41,29 @@ def _bar(done: int, total: int) -> RenderableType:
     return ProgressBar(total=max(total, 1), completed=done, width=40)
 
 
-def summary(
-    progress: Progress, fleet: FleetSpec, first: str, kubeconfig: Path, elapsed_s: float
-) -> str:
-    """Say what came up and how to look at it; the commands can be copied as they are."""
-    own = f"/tmp/{first}.kubeconfig"  # noqa: S108 - in a command the person runs, in her own name
+def came_up(progress: Progress, elapsed_s: float) -> str:
+    """Say what came up."""
+    return (
+        f"{progress.clusters_provisioned} clusters with {progress.running} machines running "
+        f"after {elapsed_s:.0f} s."
+    )
+
+
+def how_to_look(fleet: FleetSpec, cluster: str, kubeconfig: Path) -> str:
+    """Say how to look at the clusters; the commands can be copied as they are."""
+    own = f"/tmp/{cluster}.kubeconfig"  # noqa: S108 - in a command the person runs, in her own name
     manage = f"kubectl --kubeconfig {kubeconfig}"
     return "\n".join(
         [
-            f"{progress.clusters_provisioned} clusters with {progress.running} machines running "
-            f"after {elapsed_s:.0f} s.",
             "",
             "The management cluster:",
             f"  {manage} get clusters,machines -n {fleet.namespace}",
             "",
-            f"A workload cluster, for example {first}:",
-            f"  {manage} get secret {first}-kubeconfig -n {fleet.namespace} "
+            f"A workload cluster, for example {cluster}:",
+            f"  {manage} get secret {cluster}-kubeconfig -n {fleet.namespace} "
             f"-o jsonpath='{{.data.value}}' | base64 -d > {own}",
             f"  kubectl --kubeconfig {own} get nodes",
+            "",
+            "Ctrl-C ends all of it.",
         ]
     )

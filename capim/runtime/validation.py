@@ -82,7 +82,7 @@ def check_metadata(resource: Resource, body: JsonObject) -> None:
     causes = [*_name_causes(resource, metadata["name"])]
     causes += _label_causes(metadata.get("labels") or {})
     causes += _annotation_causes(metadata.get("annotations") or {})
-    causes += _finalizer_causes(metadata.get("finalizers") or [])
+    causes += _finalizer_causes(resource, metadata.get("finalizers") or [])
     causes += _owner_causes(metadata.get("ownerReferences") or [])
     if causes:
         raise invalid(resource, metadata["name"], causes)
@@ -150,12 +150,13 @@ def _key_causes(field: str, key: str) -> Iterator[tuple[str, str]]:
         yield field, f'Invalid value: "{key}": name part must be no more than 63 bytes'
 
 
-def _finalizer_causes(finalizers: list[str]) -> Iterator[tuple[str, str]]:
+def _finalizer_causes(resource: Resource, finalizers: list[str]) -> Iterator[tuple[str, str]]:
+    """Built-in kinds want qualified finalizers; of custom ones a real server only warns."""
     for index, finalizer in enumerate(finalizers):
         field = f"metadata.finalizers[{index}]"
         if not _KEY_PATTERN.fullmatch(finalizer):
             yield field, f'Invalid value: "{finalizer}": {_KEY_TEXT}'
-        elif "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+        elif not (resource.custom or "/" in finalizer or finalizer in _STANDARD_FINALIZERS):
             text = "name is neither a standard finalizer name nor is it fully qualified"
             yield field, f'Invalid value: "{finalizer}": {text}'
 

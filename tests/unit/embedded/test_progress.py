@@ -6,7 +6,7 @@ from pathlib import Path
 
 from capim.embedded.fleet import FleetSpec
 from capim.embedded.progress import Progress, Rate, count, is_ready
-from capim.embedded.view import summary
+from capim.embedded.view import came_up, how_to_look
 
 FLEET = FleetSpec(clusters=2, control_plane_machines=1, worker_machines=1)
 
@@ -45,6 +45,7 @@ def test_the_rate_is_that_of_the_last_seconds() -> None:
 
 
 def test_the_summary_has_commands_to_copy() -> None:
-    text = summary(progress(100), FLEET, "in-memory-1", Path("/x/kubeconfig"), 12.0)
+    assert came_up(progress(100), 12.0) == "2 clusters with 100 machines running after 12 s."
+    text = how_to_look(FLEET, "in-memory-1", Path("/x/kubeconfig"))
     assert "kubectl --kubeconfig /x/kubeconfig get clusters,machines -n default" in text
     assert "kubectl --kubeconfig /tmp/in-memory-1.kubeconfig get nodes" in text

@@ -1,0 +1,90 @@
+"""`capim up`: its options."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from capim.api.kubernetes_versions import DEFAULT_LINE, lookup
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+def _version(value: str) -> str:
+    try:
+        lookup(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return value if value.startswith("v") else f"v{value}"
+
+
+def _behaviour(*, instant: bool) -> tuple[tuple[str, str, str], ...]:
+    from capim.embedded.fleet import FleetSpec  # noqa: PLC0415 - `--help` needs none of it
+
+    return () if instant else FleetSpec().behaviour
+
+
+@_app.command(help="Run fake clusters on an embedded management API, with nothing else installed.")
+def up(
+    clusters: Annotated[int, typer.Option(min=1, help="How many workload clusters.")] = 10,
+    control_plane_machines: Annotated[
+        int, typer.Option(min=1, help="Control plane machines of each cluster; an odd number.")
+    ] = 1,
+    worker_machines: Annotated[
+        int, typer.Option(min=0, help="Worker machines of each cluster.")
+    ] = 3,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Worker processes.", show_default="one a processor")
+    ] = os.cpu_count() or 1,
+    kubernetes_version: Annotated[
+        str, typer.Option(callback=_version, help="Version of every machine.")
+    ] = DEFAULT_LINE.version,
+    instant: Annotated[
+        bool, typer.Option("--instant", help="Machines start without any delay.")
+    ] = False,
+    until_ready: Annotated[
+        bool, typer.Option("--until-ready", help="End with code 0 once every machine runs.")
+    ] = False,
+    port_range: Annotated[
+        str, typer.Option(help="Ports of the workload clusters' API servers.")
+    ] = "20000-24000",
+    verbosity: Annotated[int, typer.Option("--v", help="Verbosity of the coordinator's log.")] = 1,
+) -> int:
+    """Translate the options and run."""
+    from capim.embedded.fleet import FleetSpec  # noqa: PLC0415 - `--help` needs none of it
+    from capim.embedded.up import UpOptions, run  # noqa: PLC0415
+
+    if control_plane_machines % 2 == 0:
+        raise typer.BadParameter(
+            f"{control_plane_machines} members have no etcd majority to spare: use an odd number",
+            param_hint="--control-plane-machines",
+        )
+    fleet = FleetSpec(
+        clusters=clusters,
+        control_plane_machines=control_plane_machines,
+        worker_machines=worker_machines,
+        kubernetes_version=kubernetes_version,
+        behaviour=_behaviour(instant=instant),
+    )
+    return run(UpOptions(fleet, workers, until_ready, verbosity, port_range))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `capim up` with these arguments and return the exit code."""
+    try:
+        return int(_app(args=list(arguments), prog_name="capim up", standalone_mode=False) or 0)
+    except typer.Abort:
+        return 130
+    except typer.Exit as done:
+        return done.exit_code
+    except Exception as error:
+        usage = getattr(error, "format_message", None)
+        if usage is None:
+            raise
+        typer.echo(f"capim up: {usage()}", err=True)
+        return 2
