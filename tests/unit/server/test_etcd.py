@@ -62,17 +62,30 @@ class Client:
         return etcdrpc.decode(f"{name}Response", method(message, timeout=10))
 
 
+class Connection(EtcdProtocol):
+    """An etcd connection whose end can be awaited."""
+
+    def __init__(self, etcd: EtcdCluster, **options: Any) -> None:
+        super().__init__(etcd, **options)
+        self.lost = asyncio.Event()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note the end."""
+        super().connection_lost(exc)
+        self.lost.set()
+
+
 def with_server(
     etcd: EtcdCluster, client: Callable[[int], None], **options: Any
-) -> list[asyncio.Protocol]:
+) -> list[Connection]:
     """Serve `etcd` while `client(port)` runs in a thread; returns the connections made."""
 
-    async def main() -> list[asyncio.Protocol]:
-        connections: list[asyncio.Protocol] = []
+    async def main() -> list[Connection]:
+        connections: list[Connection] = []
 
-        def connect() -> EtcdProtocol:
-            connections.append(EtcdProtocol(etcd, **options))
-            return connections[-1]  # type: ignore[return-value]
+        def connect() -> Connection:
+            connections.append(Connection(etcd, **options))
+            return connections[-1]
 
         loop = asyncio.get_running_loop()
         server = await loop.create_server(connect, "127.0.0.1", 0, ssl=tls())
@@ -81,6 +94,8 @@ def with_server(
         finally:
             server.close()
             await server.wait_closed()
+        for connection in connections:
+            await asyncio.wait_for(connection.lost.wait(), 10)
         return connections
 
     return asyncio.run(main())
