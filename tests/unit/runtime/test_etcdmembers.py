@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from capim.runtime.etcdmembers import AlarmType, EtcdCluster, EtcdError, identity
 from capim.runtime.etcdservice import EtcdService
@@ -50,6 +52,26 @@ def test_leadership_moves_when_the_leader_goes() -> None:
     etcd.remove(2)
     assert etcd.leader_id == 0
     assert etcd.members() == []
+
+
+@given(st.lists(st.tuples(st.sampled_from(["add", "learn", "remove", "lead"]), st.integers(1, 5))))
+def test_a_voter_leads_whenever_there_is_one(steps: list[tuple[str, int]]) -> None:
+    etcd, terms = EtcdCluster(7), [2]
+    for step, member_id in steps:
+        try:
+            match step:
+                case "add" | "learn":
+                    etcd.add(f"node-{member_id}", member_id, learner=step == "learn")
+                case "remove":
+                    etcd.remove(member_id)
+                case _:
+                    etcd.move_leader(member_id)
+        except EtcdError:
+            pass
+        voters = {member.id for member in etcd.members() if not member.learner}
+        assert etcd.leader_id in (voters or {0})
+        terms.append(etcd.raft_term)
+    assert terms == sorted(terms)
 
 
 def test_learner_never_leads() -> None:
