@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 import signal
 import time
 from typing import TYPE_CHECKING, Final
 
 import pytest
+import urllib3
 
 from tests.e2e import build, processes
 from tests.e2e import provider as providers
 from tests.e2e.fleet import Fleet
+from tests.e2e.kube import KubeError
 from tests.e2e.testbed import Testbed
 
 if TYPE_CHECKING:
@@ -58,9 +61,17 @@ def pytest_runtest_makereport(
     if report.failed and "testbed" in found:
         folder: Path = found["testbed"].folder
         if "fleet" in found and report.when == "call":
-            found["fleet"].dump(folder / "failed" / _slug(item.name))
+            _dump(found["fleet"], folder / "failed" / _slug(item.name))
         report.sections.append(("logs and objects", str(folder)))
     return report
+
+
+def _dump(fleet: Fleet, folder: Path) -> None:
+    """Write what can be read; an API server in trouble must not hide the failure itself."""
+    try:
+        fleet.dump(folder)
+    except (KubeError, urllib3.exceptions.HTTPError) as error:
+        (folder / "incomplete").write_text(f"{error}\n")
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -112,7 +123,8 @@ def capim(provider: Provider) -> CapimProvider:
 @pytest.fixture
 def fleet(testbed: Testbed, provider: Provider, request: pytest.FixtureRequest) -> Iterator[Fleet]:
     """Return a fleet in a namespace of its own."""
-    namespace = _slug(request.node.originalname)
+    # a namespace goes slowly, and parameters share a function's name
+    namespace = f"{_slug(request.node.originalname)}-{secrets.token_hex(2)}"
     testbed.kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     made = Fleet(testbed.kube, testbed.line, namespace, provider)
     yield made

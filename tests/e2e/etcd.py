@@ -67,9 +67,7 @@ def _forwarded(fleet: Fleet, cluster: str, pod: str) -> Iterator[int]:
 
 
 def _closed(process: Process, port: int) -> list[str]:
-    if not process.alive():
-        message = f"kubectl port-forward has ended: {process.tail()}"
-        raise RuntimeError(message)
+    process.check_alive()
     return [] if listening("127.0.0.1", port) else [f"port {port}: {process.tail()}"]
 
 

@@ -138,6 +138,7 @@ class Fleet:
 
     def missing(self, name: str, size: Size) -> list[str]:
         """Name what a cluster lacks of `size`, over all its objects."""
+        self.provider.check_alive()
         cluster = self.kube.find("Cluster", self.namespace, name)
         if cluster is None:
             return [f"Cluster/{name}: absent"]
@@ -207,6 +208,7 @@ class Fleet:
         """Delete the namespace and all that a failed test left in it."""
         for kube in self._workloads:
             kube.close()
+        self.provider.check_alive()
         for cluster in self.kube.list("Cluster", self.namespace):
             self.kube.patch(
                 "Cluster", self.namespace, cluster["metadata"]["name"], {"spec": {"paused": False}}

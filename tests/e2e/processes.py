@@ -78,6 +78,12 @@ class Process:
         """Say whether the child still runs."""
         return self.popen.poll() is None
 
+    def check_alive(self) -> None:
+        """Raise RuntimeError, with the end of the log, if the child has ended by itself."""
+        if not self.alive():
+            message = f"{self.name} has ended; {self.log} ends:\n{self.tail()}"
+            raise RuntimeError(message)
+
     def family(self) -> list[int]:
         """Return the child and its living descendants, orphans of the family included."""
         found = {self.pid, *self._known} & set(_parents())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -25,6 +27,9 @@ class Provider(Protocol):
     """What the flows need to know of a provider."""
 
     name: str
+
+    def check_alive(self) -> None:
+        """Raise RuntimeError, with the end of its log, if it has ended by itself."""
 
     def pids(self) -> list[int]:
         """Return the ids of all its processes."""
@@ -50,6 +55,10 @@ class GoProvider:
         self._process = testbed.run_manager(manager)
         testbed.wait_ready(manager, self._process)
         testbed.install_webhooks(documents, manager.webhook_port)
+
+    def check_alive(self) -> None:
+        """Raise RuntimeError, with the end of its log, if it has ended by itself."""
+        self._process.check_alive()
 
     def pids(self) -> list[int]:
         """Return the ids of all its processes."""
@@ -78,28 +87,40 @@ class CapimProvider:
 
     def __init__(self, testbed: Testbed) -> None:
         self._testbed = testbed
+        self._former: list[Process] = []  # killed coordinators, whose workers live on
         self.manager = Manager.on_free_ports("capim", _DEPLOY / "default")
         self.ports = ports.free_range(PORT_COUNT)
-        self.runtime = testbed.folder / "capim"
+        # not in the testbed's folder: a Unix socket's path has room for a hundred characters
+        self.runtime = tempfile.mkdtemp(prefix="capim-e2e-")
+        [self._debug_port] = ports.free_ports(1)
         documents = manifests.kustomize(self.manager.config)
         testbed.install_definitions(documents, self.manager.webhook_port)
         self._process = self.start()
         testbed.install_webhooks(documents, self.manager.webhook_port)
 
-    def arguments(self) -> list[str]:
+    def restart(self, ports: range | None = None) -> None:
+        """Stop in order and start again, with other ports to give out if they are named."""
+        self._process.stop()
+        self.start(ports=ports)
+
+    def arguments(self, *, ports: range | None = None) -> list[str]:
         """Return the manager's flags."""
+        given = ports or self.ports
         return [
             f"--kubeconfig={self._testbed.kubeconfig}",
             *self.manager.arguments(self._testbed.webhook_certs),
             "--advertise-host=127.0.0.1",
-            f"--port-range={self.ports[0]}-{self.ports[-1]}",
+            f"--port-range={given[0]}-{given[-1]}",
             "--workers=2",
             f"--runtime-dir={self.runtime}",
+            f"--debug-address=127.0.0.1:{self._debug_port}",
+            "--kube-api-qps=100",
+            "--kube-api-burst=200",
         ]
 
-    def start(self) -> Process:
+    def start(self, *, ports: range | None = None) -> Process:
         """Start the manager, again after it was killed, and wait until it is ready."""
-        command = [*capim_command(), "manager", *self.arguments()]
+        command = [*capim_command(), "manager", *self.arguments(ports=ports)]
         self._process = Process.start(
             "capim",
             command,
@@ -115,15 +136,20 @@ class CapimProvider:
     def kill_coordinator(self) -> None:
         """Kill the coordinator as a crash would; its workers live on."""
         self._process.kill()
+        self._former.append(self._process)
 
     def workers(self) -> list[int]:
         """Return the process ids of the workers."""
-        family = (pid for pid in self._process.family() if pid != self._process.pid)
-        return [pid for pid in family if "worker" in " ".join(processes.command_line(pid))]
+        return [pid for pid in self.pids() if "workers" in processes.command_line(pid)]
+
+    def check_alive(self) -> None:
+        """Raise RuntimeError, with the end of its log, if it has ended by itself."""
+        self._process.check_alive()
 
     def pids(self) -> list[int]:
         """Return the ids of all its processes."""
-        return self._process.family()
+        running = (self._process, *self._former)
+        return sorted({pid for process in running for pid in process.family()})
 
     def class_documents(self) -> list[JsonObject]:
         """Return its quick-start ClusterClass and the templates that it names."""
@@ -132,7 +158,9 @@ class CapimProvider:
 
     def stop(self) -> None:
         """Stop all its processes."""
-        self._process.stop()
+        for process in (self._process, *self._former):
+            process.stop()
+        shutil.rmtree(self.runtime, ignore_errors=True)
 
 
 def start(name: str, testbed: Testbed) -> Provider:

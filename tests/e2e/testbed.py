@@ -17,7 +17,7 @@ import urllib3
 import yaml
 
 from tests.e2e import authority, build, manifests, ports
-from tests.e2e.kube import Kube, wait_until
+from tests.e2e.kube import Kube, KubeError, wait_until
 from tests.e2e.processes import Process, stop_all
 
 if TYPE_CHECKING:
@@ -159,8 +159,7 @@ class Testbed:
         """Create the CRDs among `documents` and wait until they are served."""
         found = manifests.definitions(documents, webhook_port, self.authority.bundle)
         self._create_all(found)
-        names = {item["metadata"]["name"] for item in found}
-        wait_until(lambda: self._unestablished(names), 60, "CRDs established")
+        wait_until(lambda: self._unserved(found), 60, "custom resources served")
 
     def install_webhooks(self, documents: list[JsonObject], webhook_port: int) -> None:
         """Create the admission webhooks among `documents`; their server should be up."""
@@ -172,9 +171,7 @@ class Testbed:
         """Wait until a manager says it is ready; its log is in the error when it does not."""
 
         def missing() -> list[str]:
-            if not process.alive():
-                message = f"{process.name} has ended; {process.log} ends:\n{process.tail()}"
-                raise RuntimeError(message)
+            process.check_alive()
             return manager.unready()
 
         wait_until(missing, _START_TIMEOUT_S, f"{manager.name} ready, see {process.log}")
@@ -295,11 +292,8 @@ class Testbed:
         self.run("kube-controller-manager", command)
 
     def _api_unready(self) -> list[str]:
-        dead = [process for process in self.processes if not process.alive()]
-        if dead:
-            message = f"{dead[0].name} has ended; {dead[0].log} ends:\n{dead[0].tail()}"
-            raise RuntimeError(message)
-        # discovery of the built-in groups comes after readyz's first yes by a moment, CRDs first
+        for process in self.processes:
+            process.check_alive()
         self.kube.list("CustomResourceDefinition")
         return []
 
@@ -307,10 +301,14 @@ class Testbed:
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(self.kube.create, documents))
 
-    def _unestablished(self, names: set[str]) -> list[str]:
-        established = set()
-        for item in self.kube.list("CustomResourceDefinition"):
-            found = item.get("status", {}).get("conditions") or []
-            if any(c["type"] == "Established" and c["status"] == "True" for c in found):
-                established.add(item["metadata"]["name"])
-        return sorted(names - established)
+    def _unserved(self, found: list[JsonObject]) -> list[str]:
+        """Name the definitions whose objects cannot be listed yet; established is not served."""
+        left = []
+        for spec in (item["spec"] for item in found):
+            for version in (item["name"] for item in spec["versions"] if item["served"]):
+                try:
+                    path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"
+                    self.kube.request("GET", path + "?limit=1")
+                except KubeError as error:
+                    left.append(f"{path}: {error}")
+        return left

@@ -1,0 +1,110 @@
+"""CAPIM's processes die and come back; the clusters they serve do not notice."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import urllib3
+
+from tests.e2e import processes
+from tests.e2e.kube import Kube, KubeError, wait_until
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.e2e.fleet import Fleet
+    from tests.e2e.provider import CapimProvider
+
+_NAMES = ("one", "two", "three", "four")
+_BACK_WITHIN_S = 10
+_REMEDIATION = ("remediat", "unhealthy")
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """What must be the same after a crash."""
+
+    endpoints: dict[str, tuple[str, int]]
+    machines: dict[str, set[str]]
+    nodes: dict[str, set[str]]
+
+
+def test_crashes(fleet: Fleet, capim: CapimProvider, request: pytest.FixtureRequest) -> None:
+    """Neither a worker's nor the coordinator's crash costs a machine, an endpoint or a Node."""
+    fleet.apply_class()
+    for name in _NAMES:
+        fleet.create(name, fleet.size(1, 1))
+    fleet.wait_running(_NAMES, fleet.size(1, 1))
+    clients = {name: fleet.workload(name) for name in _NAMES}
+    before = _picture(fleet, clients)
+
+    victim = capim.workers()[0]
+    processes.kill(victim)
+    _assert_back(clients)
+    capim.kill_coordinator()
+    _assert_back(clients)
+    capim.start()
+    _assert_back(clients)
+
+    _assert_quiet(fleet, request.config.getoption("--quiet-time"))
+    assert _picture(fleet, clients) == before
+    fleet.wait_running(_NAMES, fleet.size(1, 1))
+    # what runs can still change
+    fleet.resize("one", fleet.size(1, 2))
+    fleet.wait_running(["one"], fleet.size(1, 2))
+    fleet.delete(_NAMES)
+
+
+def _picture(fleet: Fleet, clients: dict[str, Kube]) -> _Picture:
+    return _Picture(
+        endpoints={name: fleet.endpoint(name) for name in _NAMES},
+        machines={name: fleet.uids(name) for name in _NAMES},
+        nodes={
+            name: {node["metadata"]["name"] for node in kube.list("Node")}
+            for name, kube in clients.items()
+        },
+    )
+
+
+def _assert_back(clients: dict[str, Kube]) -> None:
+    """Every workload API answers soon, and never with a cluster that is half there."""
+    wait_until(lambda: _silent(clients), _BACK_WITHIN_S, "workload APIs answer again")
+
+
+def _silent(clients: dict[str, Kube]) -> list[str]:
+    left = []
+    for name, kube in clients.items():
+        try:
+            nodes = kube.list("Node")
+        except (KubeError, urllib3.exceptions.HTTPError) as error:
+            left.append(f"{name}: {error}")
+        else:
+            assert len(nodes) == 2, f"{name} shows {len(nodes)} of 2 nodes"
+    return left
+
+
+def _assert_quiet(fleet: Fleet, quiet_s: float) -> None:
+    """Cluster API sees nothing to remediate: health checks give a machine minutes, so do we."""
+    deadline = time.monotonic() + quiet_s
+    wait_until(lambda: _remediated_or_waiting(fleet, deadline), quiet_s + 30, "a quiet time")
+
+
+def _remediated_or_waiting(fleet: Fleet, deadline: float) -> list[str]:
+    for machine in fleet.kube.list("Machine", fleet.namespace):
+        marks = [
+            name
+            for name in machine["metadata"].get("annotations", {})
+            if any(word in name.lower() for word in _REMEDIATION)
+        ]
+        assert not marks, f"{machine['metadata']['name']} has {marks}"
+        assert "deletionTimestamp" not in machine["metadata"], machine["metadata"]["name"]
+    events = [
+        event["message"]
+        for event in fleet.kube.list("Event", fleet.namespace)
+        if any(word in event["reason"].lower() for word in _REMEDIATION)
+    ]
+    assert not events
+    left_s = deadline - time.monotonic()
+    return [f"{left_s:.0f} s to go"] if left_s > 0 else []
