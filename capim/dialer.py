@@ -252,7 +252,7 @@ class _Tunnel(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits or reads."""
         # What the socket says after our own goodbye (data that crossed it, mostly) is no news.
-        error = self._error if self._closing else exc
+        error = self._error if self._closing else (self._told() or exc or self._cut_off())
         if not self.ready.done():
             self.ready.set_exception(
                 error or ConnectionError("the API server closed the connection")
@@ -311,11 +311,27 @@ class _Tunnel(asyncio.Protocol):
         if isinstance(event, spdy.StreamReplied):
             self._replied(event.stream_id)
         elif isinstance(event, spdy.DataReceived) and event.stream_id == self._error_stream:
-            self._error_text += event.data
-            if event.end and self._error_text:
-                self._fail(PortForwardError(self._error_text.decode("utf-8", "replace")))
+            self._error_told(event)
         elif isinstance(event, (spdy.GoAway, spdy.StreamReset)):
-            self._fail(ConnectionResetError("the API server gave up the port-forward"))
+            self._fail(self._told() or self._cut_off())
+
+    def _error_told(self, event: spdy.DataReceived) -> None:
+        self._error_text += event.data
+        if self._error_text and self._mux is not None and self._stream is not None:
+            # An end of the data stream that comes before the whole text would hide it.
+            self._mux.detach(self._stream.stream_id)
+        if self._error_text and event.end:
+            self._fail(self._told())
+
+    def _told(self) -> PortForwardError | None:
+        text = self._error_text.decode("utf-8", "replace")
+        return PortForwardError(text) if text else None
+
+    def _cut_off(self) -> ConnectionResetError | None:
+        """Return what an end from the other side means: nothing, once all data is here."""
+        if self._stream is not None and self._stream.ended:
+            return None
+        return ConnectionResetError("the API server closed the connection")
 
     def _replied(self, stream_id: int) -> None:
         self._unanswered.discard(stream_id)
@@ -335,7 +351,7 @@ class _Tunnel(asyncio.Protocol):
         self._closing, self._error = True, error
         if self._mux is not None and self._stream is not None:
             self._mux.go_away()
-            self._mux.detach(self._stream.stream_id)  # an end that comes now would hide the error
+            self._mux.detach(self._stream.stream_id)
         if self._outer is not None:
             self._outer.close()
 

@@ -35,6 +35,7 @@ class StreamTransport(asyncio.Transport):
     def __init__(self, mux: StreamMux, stream_id: int, on_closed: OnClosed) -> None:
         super().__init__()
         self.stream_id = stream_id
+        self.ended = False  #: the peer sends nothing more
         self._mux = mux
         self._on_closed = on_closed
         self._protocol: asyncio.BaseProtocol | None = None
@@ -130,6 +131,7 @@ class StreamTransport(asyncio.Transport):
 
     def receive(self, data: bytes, *, end: bool) -> None:
         """Hand data to the protocol, or keep it while that does not read."""
+        self.ended = self.ended or end
         if self._closing:
             return
         if not self._reading or self._held:

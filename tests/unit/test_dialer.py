@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import ssl
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
@@ -15,8 +16,11 @@ from capim.runtime.etcdmembers import EtcdCluster
 from capim.server.etcd import EtcdProtocol
 from capim.server.tlsbio import TlsOverProtocol
 from capim.server.tunnel import InnerTransport
-from capim.wire import etcdrpc
+from capim.wire import etcdrpc, spdy
 from tests.support.portforward import ECHO_PORT, SILENT_PORT, Echo, Pod, serving, tls_contexts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LARGE = bytes(range(256)) * 4096  # 1 MiB, many SPDY frames and TLS records
 
@@ -132,6 +136,77 @@ def test_refusal_and_nonsense_are_told(answer: bytes, error: type[Exception], te
             address = ApiServer("127.0.0.1", server.sockets[0].getsockname()[1], None)
             with pytest.raises(error, match=text):
                 await Dialer(address, "default", "x", 1).connect()
+
+    asyncio.run(run())
+
+
+SWITCH = b"HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n"
+ERROR, DATA = 1, 3  # the ids a client's first two streams have
+
+
+def scripted(*steps: Callable[[spdy.Connection], None]) -> Any:
+    """Serve one pair: accept both streams, take each step, then close without a word."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(SWITCH)
+        connection = spdy.Connection(client=False)
+        opened = 0
+        while opened < 2:
+            for event in connection.receive_data(await reader.read(1000)):
+                opened += isinstance(event, spdy.StreamOpened)
+        for step in (lambda c: c.reply(ERROR), lambda c: c.reply(DATA), *steps):
+            step(connection)
+        writer.write(connection.data_to_send())
+        writer.close()
+        await writer.wait_closed()
+
+    return serve
+
+
+@pytest.mark.parametrize(
+    ("steps", "outcome"),
+    [
+        pytest.param([], ConnectionResetError("the API server closed"), id="cut"),
+        pytest.param(
+            [lambda c: c.send_data(DATA, b"x"), lambda c: c.go_away()],
+            ConnectionResetError("the API server closed"),
+            id="goaway",
+        ),
+        pytest.param([lambda c: c.reset(DATA)], ConnectionResetError("the peer reset"), id="reset"),
+        pytest.param([lambda c: c.send_data(DATA, b"all", end=True)], b"all", id="whole-then-cut"),
+        pytest.param(
+            [
+                lambda c: c.send_data(ERROR, b"no "),
+                lambda c: c.send_data(DATA, b"", end=True),
+                lambda c: c.send_data(ERROR, b"such pod", end=True),
+            ],
+            PortForwardError("no such pod"),
+            id="text-around-the-end",
+        ),
+        pytest.param(
+            [lambda c: c.send_data(ERROR, b"broken")],
+            PortForwardError("broken"),
+            id="text-then-cut",
+        ),
+    ],
+)
+def test_end_from_the_other_side_is_told_as_what_it_is(
+    steps: list[Callable[[spdy.Connection], None]], outcome: bytes | Exception
+) -> None:
+    async def run() -> None:
+        server = await asyncio.start_server(scripted(*steps), "127.0.0.1", 0)
+        async with server:
+            address = ApiServer("127.0.0.1", server.sockets[0].getsockname()[1], None)
+            reader, writer = await Dialer(address, "default", "x", 1).connect()
+            if isinstance(outcome, bytes):
+                assert await reader.read() == outcome
+            else:
+                with pytest.raises(type(outcome), match=str(outcome)):
+                    await reader.read()
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     asyncio.run(run())
 

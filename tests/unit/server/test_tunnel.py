@@ -7,7 +7,7 @@ import pytest
 
 from capim.aio.spdystreams import HELD_BYTES
 from capim.api.errors import APIError
-from capim.server.tunnel import InnerTransport, TunnelSession, upgrade
+from capim.server.tunnel import IDLE_TIMEOUT_S, InnerTransport, TunnelSession, upgrade
 from capim.wire import spdy
 from capim.wire.portforward import PAIR_TIMEOUT_S, pair_headers
 from capim.wire.websocket import Tunnel
@@ -96,7 +96,6 @@ class Client:
         self.tunnel = Tunnel(client=True) if websocket else None
         self.written: list[bytes] = []
         self.closed = 0
-        self.cut_off = asyncio.Event()
         self.reading: list[bool] = []
         self.session = TunnelSession(
             self.written.append,
@@ -110,7 +109,6 @@ class Client:
 
     def _close(self) -> None:
         self.closed += 1
-        self.cut_off.set()
 
     async def settle(self) -> list[spdy.Event]:
         """Send what waits, let callbacks run, return what the server did."""
@@ -297,13 +295,16 @@ def test_lone_stream_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> Non
     run(scenario)
 
 
-def test_silent_client_is_cut_off() -> None:
+def test_silent_client_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
+        loop = asyncio.get_running_loop()
         pod = Pod()
-        client = Client(pod.connect, idle_timeout_s=0.001)
+        client = Client(pod.connect)
         await client.open(ECHO_PORT)
-        await client.cut_off.wait()
+        start = loop.time()
+        monkeypatch.setattr(loop, "time", lambda: start + IDLE_TIMEOUT_S + 1)
         assert (await client.settle())[-1] == spdy.GoAway(3, 0)
+        assert client.closed == 1
         assert pod.connections[0].events == ["made", "lost"]
 
     run(scenario)
