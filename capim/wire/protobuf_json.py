@@ -234,12 +234,15 @@ def _decimal(value: int, unit: int) -> str:
 
 
 def _quantity(message: Any) -> str:
-    text: str = message.f1
-    if not text:
-        return "0"
-    if not _QUANTITY.fullmatch(text):
+    return _checked_quantity(message.f1)
+
+
+@functools.lru_cache(maxsize=1024)
+def _checked_quantity(text: str) -> str:
+    """Return a quantity as it is: Go sends canonical ones. Absent is 0."""
+    if text and not _QUANTITY.fullmatch(text):
         raise ValueError(f"{text!r} is not a quantity")
-    return text
+    return text or "0"
 
 
 def _int_or_string(message: Any) -> int | str:
