@@ -91,7 +91,6 @@ def _spec_causes(spec: JsonObject) -> Iterable[tuple[str, str]]:
         "spec.group": spec.get("group"),
         "spec.names.plural": names.get("plural"),
         "spec.names.kind": names.get("kind"),
-        "spec.versions": spec.get("versions"),
     }
     yield from ((field, "Required value") for field, value in required.items() if not value)
     if spec.get("scope") not in {"Namespaced", "Cluster"}:

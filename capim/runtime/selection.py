@@ -53,10 +53,13 @@ class Selection:
 
 
 def _check_fields(resource: Resource, fields: FieldSelector) -> None:
+    # kinds with fields of their own know a namespace only where they have one; others always do
+    own = bool(resource.field_labels) or resource.custom
     for path, _, _ in fields.requirements:
-        if path in _EVERYWHERE or path in resource.field_labels:
+        placeless = path == "metadata.namespace" and own and not resource.namespaced
+        if path in resource.field_labels or (path in _EVERYWHERE and not placeless):
             continue
-        if resource.field_labels:
+        if own:
             raise errors.bad_request(f"field label not supported: {path}")
         raise errors.bad_request(
             f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"'

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SECRETS: Final = ("", "secrets")
 NAMESPACES: Final = ("", "namespaces")
 PODS: Final = ("", "pods")
+BUDGETS: Final = ("policy", "poddisruptionbudgets")
 CLAIMS: Final = ("", "persistentvolumeclaims")
 VOLUMES: Final = ("", "persistentvolumes")
 NODES: Final = ("", "nodes")
@@ -50,6 +51,7 @@ def prepare_update(resource: Resource, body: JsonObject, old: JsonObject) -> Non
     if kind == SECRETS:
         fold_string_data(body)
         body.setdefault("type", old.get("type", "Opaque"))
+        _check_base64(body)
         _check_secret(resource, body, old)
     elif kind == NAMESPACES:
         body["spec"] = old.get("spec", {})  # finalizers change through the finalize subresource
@@ -85,6 +87,10 @@ def fold_string_data(body: JsonObject) -> None:
 def _new_secret(body: JsonObject) -> None:
     fold_string_data(body)
     body["type"] = body.get("type") or "Opaque"
+    _check_base64(body)
+
+
+def _check_base64(body: JsonObject) -> None:
     for key, value in (body.get("data") or {}).items():
         try:
             base64.b64decode(value or "", validate=True)
@@ -111,6 +117,11 @@ def _new_pod(body: JsonObject) -> None:
     body["status"] = {"phase": "Pending"} | (body.get("status") or {})
 
 
+def _new_budget(body: JsonObject) -> None:
+    counts = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
+    body["status"] = dict.fromkeys(counts, 0) | (body.get("status") or {})
+
+
 def _new_volume(body: JsonObject) -> None:
     body["status"] = {"phase": "Pending"} | (body.get("status") or {})
 
@@ -119,6 +130,7 @@ _ON_CREATE: Final[dict[tuple[str, str], Callable[[JsonObject], None]]] = {
     SECRETS: _new_secret,
     NAMESPACES: _new_namespace,
     PODS: _new_pod,
+    BUDGETS: _new_budget,
     CLAIMS: _new_volume,
     VOLUMES: _new_volume,
     customresources.DEFINITIONS: customresources.new_definition,

@@ -238,6 +238,8 @@ def test_the_type_of_a_secret_is_immutable(group: ResourceGroup) -> None:
 
 def test_data_of_a_secret_is_base64(group: ResourceGroup) -> None:
     assert refused(group.create, SECRETS, "default", named("s", data={"a": "!"})).code == 400
+    group.create(SECRETS, "default", named("s"))
+    assert refused(group.update, SECRETS, "default", "s", named("s", data={"a": "!"})).code == 400
 
 
 def test_an_immutable_config_map_keeps_its_data(group: ResourceGroup) -> None:

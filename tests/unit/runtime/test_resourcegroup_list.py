@@ -97,6 +97,11 @@ def test_an_unsupported_field_is_400(group: ResourceGroup, plural: str, text: st
     assert caught.value.message.startswith(text)
 
 
+def test_nodes_cannot_be_selected_by_namespace(group: ResourceGroup) -> None:
+    with pytest.raises(APIError, match=r"field label not supported: metadata\.namespace"):
+        group.list(NODES, None, fields=FieldSelector.parse("metadata.namespace=x"))
+
+
 def test_pages_follow_each_other(group: ResourceGroup) -> None:
     first = group.list(CONFIG_MAPS, None, limit=4)
     assert [stored.name for stored in first.items] == ["a", "b", "c", "d"]
