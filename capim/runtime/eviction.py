@@ -40,7 +40,6 @@ def evict(
     name: str,
     eviction: JsonObject,
     *,
-    now: float,
     dry_run: bool = False,
 ) -> JsonObject:
     """Delete a pod unless its budget forbids it; return the Status a client is answered with (201).
@@ -50,7 +49,6 @@ def evict(
         namespace: of the pod.
         name: of the pod.
         eviction: the policy/v1 Eviction.
-        now: seconds since the epoch.
         dry_run: check only.
 
     Raises:
@@ -66,7 +64,7 @@ def evict(
     options = _delete_options(eviction, dry_run=dry_run)
     phase = (pod.get("status") or {}).get("phase") or "Pending"
     if phase not in _UNPROTECTED and not stored.deleting:
-        _ask_budget(group, stored, pod, now=now, dry_run=options.dry_run)
+        _ask_budget(group, stored, pod, dry_run=options.dry_run)
     group.delete(pods, namespace, name, options)
     return {
         "kind": "Status",
@@ -95,9 +93,7 @@ def _delete_options(eviction: JsonObject, *, dry_run: bool) -> DeleteOptions:
     )
 
 
-def _ask_budget(
-    group: ResourceGroup, stored: Stored, pod: JsonObject, *, now: float, dry_run: bool
-) -> None:
+def _ask_budget(group: ResourceGroup, stored: Stored, pod: JsonObject, *, dry_run: bool) -> None:
     """Take one disruption from the pod's budget. Raises APIError where it has none left."""
     budgets = _budgets_of(group, stored)
     if len(budgets) > 1:
@@ -107,7 +103,7 @@ def _ask_budget(
     budget = budgets[0]
     _check_budget(budget)
     status = budget["status"]
-    disrupted = (status.get("disruptedPods") or {}) | {stored.name: format_time(now)}
+    disrupted = (status.get("disruptedPods") or {}) | {stored.name: format_time(group.now())}
     taken = {"disruptionsAllowed": status["disruptionsAllowed"] - 1, "disruptedPods": disrupted}
     group.update(
         _served(group, _BUDGETS),

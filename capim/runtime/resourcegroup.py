@@ -107,6 +107,10 @@ class ResourceGroup:
         """How many watches are open."""
         return len(self._store.subscriptions)
 
+    def now(self) -> float:
+        """Return the group's time, in seconds since the epoch."""
+        return self._clock()
+
     # --- reads -------------------------------------------------------------------------------------
 
     def get(self, resource: Resource, namespace: str, name: str) -> Stored:

@@ -9,7 +9,7 @@ import pytest
 from capim.api.errors import APIError
 from capim.runtime.eviction import evict
 from capim.runtime.resourcegroup import ResourceGroup
-from tests.support.groups import BUDGETS, NOW, NOW_TEXT, PODS, named, names, new_group
+from tests.support.groups import BUDGETS, NOW_TEXT, PODS, named, names, new_group
 
 READY = [{"type": "Ready", "status": "True"}]
 LABELS = {"labels": {"app": "x"}}
@@ -38,12 +38,12 @@ def eviction(name: str, **fields: Any) -> dict[str, Any]:
 
 def refusal(group: ResourceGroup, name: str = "p", **fields: Any) -> APIError:
     with pytest.raises(APIError) as caught:
-        evict(group, "default", name, eviction(name, **fields), now=NOW)
+        evict(group, "default", name, eviction(name, **fields))
     return caught.value
 
 
 def test_a_pod_without_a_budget_is_deleted(group: ResourceGroup) -> None:
-    status = evict(group, "default", "p", eviction("p"), now=NOW)
+    status = evict(group, "default", "p", eviction("p"))
     assert (status["status"], status["code"]) == ("Success", 201)
     assert names(group, PODS) == []
 
@@ -55,7 +55,7 @@ def test_an_absent_pod_is_404(group: ResourceGroup) -> None:
 
 def test_the_eviction_names_the_pod_of_its_path(group: ResourceGroup) -> None:
     with pytest.raises(APIError) as caught:
-        evict(group, "default", "p", eviction("other"), now=NOW)
+        evict(group, "default", "p", eviction("other"))
     assert caught.value.message == "name in URL does not match name in Eviction object"
 
 
@@ -82,7 +82,7 @@ def test_a_budget_nobody_looked_at_yet_is_429_with_a_pause(group: ResourceGroup)
 
 def test_an_eviction_takes_one_disruption(group: ResourceGroup) -> None:
     add_budget(group, "b", disruptionsAllowed=1, currentHealthy=2, desiredHealthy=1)
-    evict(group, "default", "p", eviction("p"), now=NOW)
+    evict(group, "default", "p", eviction("p"))
     status = group.get(BUDGETS, "default", "b").json()["status"]
     assert status["disruptionsAllowed"] == 0
     assert status["disruptedPods"] == {"p": NOW_TEXT}
@@ -104,7 +104,7 @@ def test_a_budget_of_other_pods_does_not_count(group: ResourceGroup) -> None:
     metadata = {"labels": {"app": "y"}}
     body = named("q", metadata=metadata, status={"phase": "Running"})
     group.create(PODS, "default", body, keep_status=True)
-    evict(group, "default", "q", eviction("q"), now=NOW)
+    evict(group, "default", "q", eviction("q"))
     assert names(group, PODS) == ["p"]
 
 
@@ -113,7 +113,7 @@ def test_an_absent_selector_covers_nothing_and_an_empty_one_everything(
 ) -> None:
     group.create(BUDGETS, "default", named("none", spec={}))
     add_pod(group, "q", phase="Running", conditions=READY)
-    evict(group, "default", "q", eviction("q"), now=NOW)
+    evict(group, "default", "q", eviction("q"))
     group.create(BUDGETS, "default", named("all", spec={"selector": {}}))
     assert refusal(group).code == 429
 
@@ -122,14 +122,14 @@ def test_an_absent_selector_covers_nothing_and_an_empty_one_everything(
 def test_pods_that_do_not_run_need_no_budget(group: ResourceGroup, phase: str) -> None:
     add_budget(group, "b", disruptionsAllowed=0)
     add_pod(group, "q", phase=phase)
-    evict(group, "default", "q", eviction("q"), now=NOW)
+    evict(group, "default", "q", eviction("q"))
     assert names(group, PODS) == ["p"]
 
 
 def test_an_unready_pod_goes_while_enough_others_are_healthy(group: ResourceGroup) -> None:
     add_budget(group, "b", disruptionsAllowed=0, currentHealthy=1, desiredHealthy=1)
     add_pod(group, "q", phase="Running")
-    evict(group, "default", "q", eviction("q"), now=NOW)
+    evict(group, "default", "q", eviction("q"))
     assert names(group, PODS) == ["p"]
 
 
@@ -144,5 +144,5 @@ def test_dry_run_evicts_nothing_and_takes_nothing(group: ResourceGroup, asked_by
     fields = {"deleteOptions": {"dryRun": ["All"]}} if asked_by == "options" else {}
     before = group.resource_version
     body = eviction("p", **fields)
-    evict(group, "default", "p", body, now=NOW, dry_run=asked_by == "query")
+    evict(group, "default", "p", body, dry_run=asked_by == "query")
     assert group.resource_version == before
