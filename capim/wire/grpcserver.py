@@ -64,6 +64,8 @@ class _Call:
     unsent: bytes = b""
     ended: bool = False  #: the client has sent all
     answered: bool = False
+    refusal: GrpcError | None = None  #: decided before the client has sent all
+    is_grpc: bool = True
 
 
 class GrpcConnection:
@@ -91,13 +93,18 @@ class GrpcConnection:
         self.closed = False
 
     def receive_data(self, data: bytes) -> None:
-        """Take what came from the client, in any pieces."""
+        """Take what came from the client, in any pieces.
+
+        h2 has read all of a piece before it tells of any of it: a stream may have ended or been reset
+        by an event further on. So all events are taken first, then the streams are answered.
+        """
         if self.closed:
             return
         try:
-            events = self._h2.receive_data(data)
-            for event in events:
+            for event in self._h2.receive_data(data):
                 self._on_event(event)
+            for stream_id in list(self._calls):
+                self._advance(stream_id)
         except (h2.exceptions.ProtocolError, UnicodeDecodeError):
             # h2 has queued the GOAWAY that says why, unless this never was HTTP/2
             self._terminate()
@@ -123,16 +130,14 @@ class GrpcConnection:
             case h2.events.DataReceived():
                 self._on_data(event)
             case h2.events.StreamEnded():
-                self._on_end(event.stream_id)
+                if call := self._calls.get(event.stream_id):
+                    call.ended = True
             case h2.events.StreamReset():
                 self._calls.pop(event.stream_id, None)
-            case h2.events.WindowUpdated() | h2.events.RemoteSettingsChanged():
-                for stream_id in list(self._calls):
-                    self._flush(stream_id)
             case h2.events.ConnectionTerminated():
                 self._terminate()
             case _:
-                pass
+                pass  # windows and settings count when streams advance
 
     def _on_request(self, event: h2.events.RequestReceived) -> None:
         headers = {str(name): str(value) for name, value in event.headers}
@@ -140,31 +145,37 @@ class GrpcConnection:
             headers.get(":authority", ""),
             headers.get(":path", ""),
             headers.get("grpc-encoding", "identity"),
-            ended=event.stream_ended is not None,
+            is_grpc=headers.get("content-type", "").startswith("application/grpc"),
         )
-        self._calls[event.stream_id] = call
-        if not headers.get("content-type", "").startswith("application/grpc"):
-            self._refuse_http(event.stream_id)
-        elif self._methods is not None and call.path not in self._methods:
+        if self._methods is not None and call.path not in self._methods:
             # now, not at the end: the client of a streaming method need not end its side first
-            self._fail(event.stream_id, _unknown_method(call.path))
+            call.refusal = _unknown_method(call.path)
+        self._calls[event.stream_id] = call
 
     def _on_data(self, event: h2.events.DataReceived) -> None:
         self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         call = self._calls.get(event.stream_id)
-        if call is None:
+        if call is None or call.refusal is not None:
             return
         call.received += event.data
-        call.ended = event.stream_ended is not None
         if len(call.received) > MAX_MESSAGE_BYTES + _PREFIX.size:
-            message = f"grpc: received message larger than max ({len(call.received)} vs. {MAX_MESSAGE_BYTES})"
-            self._fail(event.stream_id, GrpcError(GrpcCode.RESOURCE_EXHAUSTED, message))
+            message = f"grpc: received message larger than max ({MAX_MESSAGE_BYTES} bytes)"
+            call.refusal = GrpcError(GrpcCode.RESOURCE_EXHAUSTED, message)
 
-    def _on_end(self, stream_id: int) -> None:
-        call = self._calls.get(stream_id)
-        if call is None:
-            return
-        call.ended = True
+    def _advance(self, stream_id: int) -> None:
+        """Do for a stream what can be done now."""
+        call = self._calls[stream_id]
+        if not call.is_grpc:
+            # as grpc-go answers somebody who does not speak gRPC
+            self._finish(stream_id, [(":status", "415"), ("content-type", "text/plain")])
+        elif call.refusal is not None:
+            self._fail(stream_id, call.refusal)
+        elif call.answered:
+            self._flush(stream_id)
+        elif call.ended:
+            self._answer(stream_id, call)
+
+    def _answer(self, stream_id: int, call: _Call) -> None:
         try:
             message = _read_message(call)
             self._reply(stream_id, self._handle(call.authority, call.path, message))
@@ -202,10 +213,6 @@ class GrpcConnection:
             ("grpc-message", urllib.parse.quote(error.message, safe=_MESSAGE_SAFE)),
         ]
         self._finish(stream_id, headers)
-
-    def _refuse_http(self, stream_id: int) -> None:
-        """Answer somebody who does not speak gRPC, as grpc-go does."""
-        self._finish(stream_id, [(":status", "415"), ("content-type", "text/plain")])
 
     def _finish(self, stream_id: int, headers: list[tuple[str, str]]) -> None:
         call = self._calls.pop(stream_id)

@@ -75,15 +75,8 @@ class Pair:
             case _:
                 pass
 
-    def call(
-        self,
-        path: str,
-        body: bytes,
-        *,
-        content_type: str = "application/grpc",
-        end: bool = True,
-    ) -> int:
-        """Send one request in frames, as far as the server wants it, and return its stream."""
+    def start(self, path: str, content_type: str = "application/grpc") -> int:
+        """Queue the headers of a call and return its stream."""
         stream_id = self.client.get_next_available_stream_id()
         headers = [
             (":method", "POST"),
@@ -95,14 +88,19 @@ class Pair:
             ("grpc-timeout", "5S"),
         ]
         self.client.send_headers(stream_id, headers)
+        return stream_id
+
+    def call(
+        self, path: str, body: bytes, *, content_type: str = "application/grpc", end: bool = True
+    ) -> int:
+        """Send one request in frames, as far as the server wants it, and return its stream."""
+        stream_id = self.start(path, content_type)
         self.pump()
+        while body[16384:] and stream_id not in self.ended:
+            self.client.send_data(stream_id, body[:16384])
+            body = body[16384:]
+            self.pump()
         if stream_id not in self.ended:
-            while body[16384:]:
-                self.client.send_data(stream_id, body[:16384])
-                body = body[16384:]
-                self.pump()
-                if stream_id in self.ended:
-                    return stream_id
             self.client.send_data(stream_id, body, end_stream=end)
             self.pump()
         return stream_id
@@ -141,6 +139,27 @@ def test_unknown_method_is_refused_before_the_client_ends_its_side() -> None:
         GrpcCode.UNIMPLEMENTED,
         "unknown method Watch for service etcdserverpb.Watch",
     )
+    assert pair.status(pair.call(ECHO, framed(b"next")))[0] == 0
+
+
+def test_refused_call_that_came_whole_in_one_piece_leaves_the_connection_alone() -> None:
+    pair = Pair()
+    stream = pair.start("/etcdserverpb.KV/Range")
+    pair.client.send_data(stream, framed(b""), end_stream=True)
+    other = pair.start(ECHO)
+    pair.client.send_data(other, framed(b"beside"), end_stream=True)
+    pair.pump()
+    assert pair.status(stream)[0] == GrpcCode.UNIMPLEMENTED
+    assert pair.data[other] == framed(b"etcd-one|beside")
+
+
+def test_call_cancelled_in_the_piece_that_completes_it_is_not_answered() -> None:
+    pair = Pair()
+    stream = pair.start(ECHO)
+    pair.client.send_data(stream, framed(b"never mind"), end_stream=True)
+    pair.client.reset_stream(stream)
+    pair.pump()
+    assert stream not in pair.headers
     assert pair.status(pair.call(ECHO, framed(b"next")))[0] == 0
 
 
