@@ -1,9 +1,9 @@
 """Message classes of the `protobuf` runtime for the built-in types, built when they are first used.
 
 Every message is a file of its own in a private descriptor pool, so a process pays only for the kinds it
-sees (a Pod is 131 messages, 10 ms once; a Secret 6, 0.7 ms). Field `number` is named `f<number>`: JSON names such as
-`$ref` are no protobuf identifiers, and nobody else reads these names. Protobuf files cannot import each other
-in a circle, as CustomResourceDefinition schemas would: see LATE.
+sees (a Pod is 131 messages, 10 ms once; a Secret 6, 0.7 ms). Field `number` is named `f<number>`: JSON names
+such as `$ref` are no protobuf identifiers, and nobody else reads these names. Protobuf files cannot import
+each other in a circle, as CustomResourceDefinition schemas would: see LATE.
 """
 
 from __future__ import annotations
