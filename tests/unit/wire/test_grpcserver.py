@@ -10,6 +10,8 @@ import h2.connection
 import h2.events
 import h2.settings
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from capim.wire.grpcserver import MAX_MESSAGE_BYTES, GrpcCode, GrpcConnection, GrpcError
 
@@ -225,3 +227,23 @@ def test_close_says_goodbye_once() -> None:
     assert [type(event) for event in events] == [h2.events.ConnectionTerminated]
     pair.server.close()
     assert pair.server.data_to_send() == b""
+
+
+@given(
+    st.lists(st.tuples(st.integers(24, 400), st.integers(0, 255)), max_size=4),
+    st.integers(1, 400),
+)
+def test_damaged_bytes_close_the_connection_and_raise_nothing(
+    damage: list[tuple[int, int]], cut: int
+) -> None:
+    pair = Pair()
+    for path in (ECHO, FAIL, "/nobody/knows"):
+        stream = pair.start(path)
+        pair.client.send_data(stream, framed(b"hello"), end_stream=True)
+    data = bytearray(pair.client.data_to_send())
+    for position, value in damage:
+        if position < len(data):
+            data[position] = value
+    pair.server.receive_data(bytes(data[:cut]))
+    pair.server.receive_data(bytes(data[cut:]))
+    assert pair.server.data_to_send() or pair.server.closed
