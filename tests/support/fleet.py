@@ -1,0 +1,100 @@
+"""A fleet without workers: what the controllers desire is recorded, what workers report is set by tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from capim.api.gvk import NamespacedName
+from capim.api.workload import (
+    ClusterSpec,
+    ListenerState,
+    ListenerStatus,
+    MachineProgress,
+    MachineSpec,
+)
+
+
+@dataclass(frozen=True)
+class FakeWorker:
+    """A worker by name."""
+
+    name: str
+    ready: bool = True
+
+
+def _nobody(_cluster: NamespacedName, _machine: str | None) -> None:
+    """Until the controllers listen."""
+
+
+@dataclass
+class FakeFleet:
+    """Keeps the `FleetView` contract; `holds_on` makes removals wait for `let_go`."""
+
+    names: tuple[str, ...] = ("worker-0",)
+    holds_on: bool = False
+    begun: bool = False
+    clusters: dict[NamespacedName, tuple[str, ClusterSpec]] = field(default_factory=dict)
+    machines: dict[tuple[NamespacedName, str], MachineSpec] = field(default_factory=dict)
+    before_begin: int = 0  #: clusters and machines that were desired when `begin` was called
+    on_change: Callable[[NamespacedName, str | None], None] = _nobody
+    on_synced: Callable[[], None] = lambda: None
+    _listeners: dict[NamespacedName, ListenerStatus] = field(default_factory=dict)
+    _progress: dict[tuple[NamespacedName, str], MachineProgress] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        self.begun = True
+        self.before_begin = len(self.clusters) + len(self.machines)
+
+    def workers(self) -> list[FakeWorker]:
+        return [FakeWorker(name) for name in self.names]
+
+    def set_cluster(self, worker: str, spec: ClusterSpec) -> None:
+        held = self.clusters.get(spec.key)
+        if held is not None and held[1].port != spec.port:
+            self._listeners.pop(spec.key, None)
+        self.clusters[spec.key] = (worker, spec)
+
+    def set_machine(self, spec: MachineSpec) -> None:
+        if spec.cluster in self.clusters:
+            self.machines[spec.cluster, spec.name] = spec
+
+    def remove_machine(self, cluster: NamespacedName, name: str, uid: str) -> None:
+        self.machines.pop((cluster, name), None)
+
+    def remove_cluster(self, cluster: NamespacedName, uid: str) -> None:
+        self.clusters.pop(cluster, None)
+
+    def machine(self, cluster: NamespacedName, name: str) -> MachineProgress | None:
+        return self._progress.get((cluster, name))
+
+    def listener(self, cluster: NamespacedName) -> ListenerStatus | None:
+        return self._listeners.get(cluster)
+
+    def machine_gone(self, cluster: NamespacedName, name: str, uid: str) -> bool:
+        return not self.holds_on and (cluster, name) not in self.machines
+
+    def cluster_gone(self, cluster: NamespacedName, uid: str) -> bool:
+        return not self.holds_on and cluster not in self.clusters
+
+    async def query(self, subject: str) -> dict[str, bytes]:
+        return {name: f'{{"{name}": "{subject}"}}'.encode() for name in self.names}
+
+    # --- what workers report ---
+
+    def report_listener(
+        self, cluster: NamespacedName, state: ListenerState = ListenerState.BOUND, message: str = ""
+    ) -> None:
+        """Report on the port that the cluster has now."""
+        spec = self.clusters[cluster][1]
+        self._listeners[cluster] = ListenerStatus(cluster, spec.uid, spec.port, state, message)
+        self.on_change(cluster, None)
+
+    def report_machine(self, progress: MachineProgress) -> None:
+        """Report how far a machine has come."""
+        self._progress[progress.cluster, progress.name] = progress
+        self.on_change(progress.cluster, progress.name)
+
+    def let_go(self) -> None:
+        """Confirm every removal."""
+        self.holds_on = False
+        self.on_synced()
