@@ -193,7 +193,13 @@ FLAGS: Final = (
     _Flag("tls_min_version", str, "VersionTLS12 or VersionTLS13", "Of the webhook server."),
     _Flag("tls_cipher_suites", str, "names with commas", "For TLS 1.2 of the webhook server."),
     _Flag("feature_gates", str, "name=true|false,...", "Taken and ignored: nothing is gated."),
-    _Flag("verbosity", int, _A_NUMBER, "Log verbosity: 0 problems, 2 events, 4 details.", name="v"),
+    _Flag(
+        "verbosity",
+        int,
+        _A_NUMBER,
+        "Log verbosity: 0 problems, 2 events, 4 details, 6 requests.",
+        name="v",
+    ),
     _Flag("logging_format", _log_format, "text or json", "How log lines are written."),
     _Flag(
         "kubeconfig", str, _A_TEXT, "The management cluster; default: KUBECONFIG, else the pod's."

@@ -24,6 +24,7 @@ from capim.aio.clock import Clock, wall_clock
 from capim.aio.tasks import TaskScope
 from capim.messaging import envelope as m
 from capim.messaging.sockets import PeerBusyError, WorkerSocket
+from capim.server.requestlog import request_log
 from workers import state as s
 from workers.listeners import Listeners
 from workers.views import Views
@@ -72,7 +73,12 @@ class Worker:
         self._state = s.WorkerState(
             options.name, life=secrets.token_hex(8), pid=os.getpid(), clock=clock
         )
-        self._listeners = Listeners(options.bind_host, scope=scope, clock=clock)
+        self._listeners = Listeners(
+            options.bind_host,
+            scope=scope,
+            clock=clock,
+            request_log=request_log(options.verbosity),
+        )
         self._views = Views(self._state, self._listeners)
         self._todo: asyncio.Queue[s.Instruction] = asyncio.Queue()
         self._timer: asyncio.TimerHandle | None = None

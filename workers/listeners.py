@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from capim.api.gvk import NamespacedName
     from capim.api.workload import ClusterSpec
     from capim.runtime.workload import WorkloadCluster
+    from capim.server.requestlog import RequestLog
 
 _log = structlog.get_logger(__name__)
 
@@ -26,17 +27,31 @@ _log = structlog.get_logger(__name__)
 class Listeners:
     """Every listener of this worker, by cluster. One loop, no lock."""
 
-    def __init__(self, bind_host: str, *, scope: TaskScope, clock: Clock) -> None:
+    def __init__(
+        self,
+        bind_host: str,
+        *,
+        scope: TaskScope,
+        clock: Clock,
+        request_log: RequestLog | None = None,
+    ) -> None:
         self._bind_host = bind_host
         self._scope = scope
         self._clock = clock
+        self._request_log = request_log
         self.metrics = Metrics()
         self._listeners: dict[NamespacedName, tuple[Listener, Served]] = {}
 
     def bind(self, cluster: WorkloadCluster) -> str | None:
         """Take a cluster's port; return why it could not be taken, or None."""
         served = _served(cluster, self._bind_host)
-        listener = Listener(served, scope=self._scope, metrics=self.metrics, clock=self._clock)
+        listener = Listener(
+            served,
+            scope=self._scope,
+            metrics=self.metrics,
+            clock=self._clock,
+            request_log=self._request_log,
+        )
         self._listeners[cluster.key] = (listener, served)
         try:
             listener.bind()

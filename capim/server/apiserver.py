@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from capim.server.discovery import Discovery
     from capim.server.http import Exchange
     from capim.server.metrics import Metrics
+    from capim.server.requestlog import RequestLog
     from capim.server.served import Served
 
 _log = structlog.get_logger(__name__)
@@ -56,6 +57,7 @@ class ApiServer:
         rng: random.Random,
         connect: Callable[[Exchange, RequestInfo], None] | None = None,
         anonymous: bool = False,
+        request_log: RequestLog | None = None,
     ) -> None:
         self._served = served
         self._group = served.group
@@ -63,6 +65,7 @@ class ApiServer:
         self._clock = clock
         self._rng = rng
         self._connect = connect
+        self._request_log = request_log
         self._authenticator = Authenticator(served.group, clock, anonymous=anonymous)
         self._cluster = served.name if metrics.per_cluster else ""
         self._documents: tuple[ResourceTable, Discovery] | None = None
@@ -88,6 +91,8 @@ class ApiServer:
             why = "Internal error occurred: see the worker's log"
             exchange.respond(error_response(APIError("InternalError", 500, why)))
         self._count(info, code, time.perf_counter() - started)
+        if self._request_log is not None:
+            self._request_log.answered(self._served.name, exchange, code)
 
     def refuse(self, status: int, message: str) -> Response:
         """Make the answer to what is no request."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
 from capim.api.errors import APIError, bad_request, method_not_allowed
 from capim.runtime import subresources
+from capim.runtime.eviction import evict
 from capim.runtime.listing import list_body
 from capim.runtime.objects import Page
 from capim.server.bodies import decode_body, decode_delete_options, decode_patch, dry_run_of
@@ -134,8 +135,8 @@ def _evict(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Respo
         raise bad_request(f"the body of an eviction is an Eviction, not {body['kind']}")
     raw = orjson.dumps(body.get("deleteOptions") or {})
     options = decode_delete_options("application/json", raw, info.query)
-    group.delete(info.resource, info.namespace or "", info.name, options)
-    return Response(201, orjson.dumps(_success(201)))
+    status = evict(group, info.namespace or "", info.name, body, dry_run=options.dry_run)
+    return Response(201, orjson.dumps(status))
 
 
 def _log(_: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
@@ -181,10 +182,6 @@ def _object(exchange: Exchange, resource: Resource) -> JsonObject:
 
 def _content_type(exchange: Exchange) -> str:
     return exchange.headers.get(b"content-type", b"").decode("latin-1")
-
-
-def _success(code: int) -> dict[str, Any]:
-    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": code}
 
 
 def _deleted_status(stored: Stored) -> bytes:

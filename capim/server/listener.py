@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from capim.aio.tasks import TaskScope
     from capim.server.metrics import Metrics
+    from capim.server.requestlog import RequestLog
 
 _log = structlog.get_logger(__name__)
 
@@ -62,11 +63,13 @@ class Listener:
         rng: random.Random | None = None,
         anonymous: bool = False,
         make_etcd: Callable[..., asyncio.Protocol] = EtcdProtocol,
+        request_log: RequestLog | None = None,
     ) -> None:
         self._served = served
         self._scope = scope
         self._metrics = metrics
         self._make_etcd = make_etcd
+        self._request_log = request_log
         self._contexts = Contexts(served, key or process_key(), clock)
         self._forwarder = Forwarder(
             served.group, self._contexts, self._protocol_for, lambda: self._served.port
@@ -78,6 +81,7 @@ class Listener:
             rng=rng or random.Random(served.name),  # noqa: S311 - spreads timeouts
             connect=self._forwarder.connect,
             anonymous=anonymous,
+            request_log=request_log,
         )
         self._socket: socket.socket | None = None
         self._server: asyncio.Server | None = None
@@ -178,6 +182,8 @@ class Listener:
 
     def _observe_etcd(self, method: str, seconds: float) -> None:
         self._metrics.observe_etcd(method, seconds, self._served.name)
+        if self._request_log is not None:
+            self._request_log.etcd_called(self._served.name, method)
 
     async def _sweep(self) -> None:
         """Close connections on which nothing happens, and forget those that are gone."""
