@@ -8,6 +8,7 @@ a worker that hangs is killed and reaped before its replacement starts.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import signal
@@ -81,7 +82,8 @@ class Supervisor:
         self._clock = clock
         self._on_exit = on_exit
         self._pids: dict[str, int] = {}
-        self._stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = asyncio.Event()
 
     def pids(self) -> dict[str, int]:
         """Return the running workers and their process IDs."""
@@ -90,11 +92,12 @@ class Supervisor:
     def start(self, scope: TaskScope) -> None:
         """Run every worker, now and after each of its ends."""
         for name in self._names:
-            scope.spawn(self._keep_running(name), name=f"supervise {name}")
+            task = scope.spawn(self._keep_running(name), name=f"supervise {name}")
+            self._tasks.append(task)
 
     async def _keep_running(self, name: str) -> None:
         backoff = Backoff()
-        while True:
+        while not self._stopping.is_set():
             started = self._clock()
             pid = lock_holder(self._runtime_dir / f"{name}.lock")
             if pid is not None:
@@ -105,12 +108,13 @@ class Supervisor:
             else:
                 code = await self._run_child(name)
             self._pids.pop(name, None)
-            if self._stopping:
+            if self._stopping.is_set():
                 break
             delay_s = backoff.after(self._clock() - started)
             _log.warning("worker ended", worker=name, exit_code=code, restart_in_s=delay_s)
             self._on_exit(name)
-            await asyncio.sleep(delay_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), delay_s)
 
     async def _run_child(self, name: str) -> int:
         process = await asyncio.create_subprocess_exec(
@@ -121,6 +125,8 @@ class Supervisor:
         )
         _log.info("worker started", worker=name, pid=process.pid)
         self._pids[name] = process.pid
+        if self._stopping.is_set():  # while it was being started
+            _signal(process.pid, signal.SIGTERM)
         return await process.wait()
 
     def kill(self, name: str) -> None:
@@ -129,17 +135,13 @@ class Supervisor:
             _signal(pid, signal.SIGKILL)
 
     async def stop(self) -> None:
-        """End all workers: SIGTERM, then SIGKILL for those that do not go in time."""
-        self._stopping = True
-        pids = list(self._pids.values())
-        for pid in pids:
-            _signal(pid, signal.SIGTERM)
-        waits = asyncio.gather(*(_ended(pid) for pid in pids))
-        try:
-            await asyncio.wait_for(waits, _STOP_GRACE_S)
-        except TimeoutError:
-            for pid in pids:
-                _signal(pid, signal.SIGKILL)
+        """End all workers and reap them: SIGTERM, then SIGKILL for those that do not go in time."""
+        self._stopping.set()
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for pid in self._pids.values():
+                _signal(pid, number)
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=_STOP_GRACE_S)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

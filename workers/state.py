@@ -238,7 +238,8 @@ class WorkerState:
         # Milliseconds of the wall clock: above what an earlier life can have reached, in this process
         # or another, unless it wrote more than a thousand times a second for its whole life.
         first_version = max(int(self._clock() * 1000), self._version_floor + 1)
-        rng = random.Random(spec.uid)  # noqa: S311 - simulated delays, not secrets
+        # The version goes into the seed: UIDs drawn in one life must not come again in the next.
+        rng = random.Random(f"{spec.uid}/{first_version}")  # noqa: S311 - no secrets
         return WorkloadCluster(spec, clock=self._clock, rng=rng, first_version=first_version)
 
     def _drop(self, key: NamespacedName) -> Iterator[Instruction]:
