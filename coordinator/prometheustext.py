@@ -1,16 +1,19 @@
 """Adds up metrics of several processes, as Prometheus text. Pure.
 
 Every sample is summed with those of the same name and labels; that is right for counters and histograms,
-and for the gauges that workers report, which count things. Metadata lines are kept once.
+and for the gauges that workers report, which count things. The times when a series began, `*_created`,
+cannot be added and are left out. Metadata lines are kept once.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+_BEGINNING: Final = "_created"
 
 
 @dataclass(slots=True)
@@ -34,7 +37,7 @@ def merged(texts: Iterable[str]) -> str:
 
 def _keep_metadata(families: dict[str, _Family], line: str) -> str:
     words = line.split(" ", 3)
-    if len(words) < 4 or words[1] not in {"HELP", "TYPE"}:
+    if len(words) < 4 or words[1] not in {"HELP", "TYPE"} or words[2].endswith(_BEGINNING):
         return ""
     families.setdefault(words[2], _Family()).metadata.setdefault(words[1], line)
     return words[2]
@@ -42,9 +45,9 @@ def _keep_metadata(families: dict[str, _Family], line: str) -> str:
 
 def _add_sample(families: dict[str, _Family], current: str, line: str) -> None:
     series, value = _split(line)
-    if not series:
-        return
     name = series.partition("{")[0]
+    if not series or name.endswith(_BEGINNING):
+        return
     # a histogram's samples are called after their family, with _bucket, _sum or _count behind
     family = families.setdefault(
         current if current and name.startswith(current) else name, _Family()

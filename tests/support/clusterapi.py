@@ -32,7 +32,12 @@ def owned_by(kind: str, name: str) -> JsonObject:
     return {
         "labels": {infra.CLUSTER_NAME_LABEL: "c1"},
         "ownerReferences": [
-            {"apiVersion": "cluster.x-k8s.io/v1beta1", "kind": kind, "name": name, "uid": "u"}
+            {
+                "apiVersion": "cluster.x-k8s.io/v1beta1",
+                "kind": kind,
+                "name": name,
+                "uid": f"{kind}-{name}",
+            }
         ],
     }
 

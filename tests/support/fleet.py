@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
 from capim.api.gvk import NamespacedName
 from capim.api.workload import (
     ClusterSpec,
@@ -22,10 +23,6 @@ class FakeWorker:
     ready: bool = True
 
 
-def _nobody(_cluster: NamespacedName, _machine: str | None) -> None:
-    """Until the controllers listen."""
-
-
 @dataclass
 class FakeFleet:
     """Keeps the `FleetView` contract; `holds_on` makes removals wait for `let_go`."""
@@ -36,10 +33,12 @@ class FakeFleet:
     clusters: dict[NamespacedName, tuple[str, ClusterSpec]] = field(default_factory=dict)
     machines: dict[tuple[NamespacedName, str], MachineSpec] = field(default_factory=dict)
     before_begin: int = 0  #: clusters and machines that were desired when `begin` was called
-    on_change: Callable[[NamespacedName, str | None], None] = _nobody
-    on_synced: Callable[[], None] = lambda: None
     _listeners: dict[NamespacedName, ListenerStatus] = field(default_factory=dict)
     _progress: dict[tuple[NamespacedName, str], MachineProgress] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.on_change: Callable[[NamespacedName, str | None], None] = lambda cluster, machine: None
+        self.on_synced: Callable[[], None] = lambda: None
 
     def begin(self) -> None:
         self.begun = True
