@@ -115,10 +115,7 @@ class Authority:
             .not_valid_before(now - _HOUR)
             .not_valid_after(now + 365 * _DAY)
             .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
-                critical=False,
-            )
+            .add_extension(self._key_identifier(), critical=False)
         )
         if is_authority:
             # Python 3.13 verifies strictly: an authority must say that it is one in all three places
@@ -129,6 +126,13 @@ class Authority:
             alternatives = x509.SubjectAlternativeName([_general_name(name) for name in names])
             builder = builder.add_extension(alternatives, critical=False)
         return builder.sign(self._key, hashes.SHA256())
+
+    def _key_identifier(self) -> x509.AuthorityKeyIdentifier:
+        """Return the identifier that the authority itself states: there are several ways to make one."""
+        if not hasattr(self, "_certificate"):
+            return x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        stated = self._certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+        return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(stated.value)
 
 
 def _general_name(name: str) -> x509.GeneralName:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _NAMES = ("one", "two", "three", "four")
 _BACK_WITHIN_S = 10
-_REMEDIATION = ("remediat", "unhealthy")
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ def test_crashes(fleet: Fleet, capim: CapimProvider, request: pytest.FixtureRequ
         fleet.create(name, fleet.size(1, 1))
     fleet.wait_running(_NAMES, fleet.size(1, 1))
     clients = {name: fleet.workload(name) for name in _NAMES}
-    before = _picture(fleet, clients)
+    before, events = _picture(fleet, clients), _unhealthy_events(fleet)
 
     victim = capim.workers()[0]
     processes.kill(victim)
@@ -48,7 +47,7 @@ def test_crashes(fleet: Fleet, capim: CapimProvider, request: pytest.FixtureRequ
     capim.start()
     _assert_back(clients)
 
-    _assert_quiet(fleet, request.config.getoption("--quiet-time"))
+    _assert_quiet(fleet, events, request.config.getoption("--quiet-time"))
     assert _picture(fleet, clients) == before
     fleet.wait_running(_NAMES, fleet.size(1, 1))
     # what runs can still change
@@ -85,26 +84,31 @@ def _silent(clients: dict[str, Kube]) -> list[str]:
     return left
 
 
-def _assert_quiet(fleet: Fleet, quiet_s: float) -> None:
+def _assert_quiet(fleet: Fleet, events: dict[str, int], quiet_s: float) -> None:
     """Cluster API sees nothing to remediate: health checks give a machine minutes, so do we."""
     deadline = time.monotonic() + quiet_s
-    wait_until(lambda: _remediated_or_waiting(fleet, deadline), quiet_s + 30, "a quiet time")
+
+    def missing() -> list[str]:
+        _assert_no_remediation(fleet)
+        assert _unhealthy_events(fleet) == events
+        left_s = deadline - time.monotonic()
+        return [f"{left_s:.0f} s to go"] if left_s > 0 else []
+
+    wait_until(missing, quiet_s + 30, "a quiet time")
 
 
-def _remediated_or_waiting(fleet: Fleet, deadline: float) -> list[str]:
+def _assert_no_remediation(fleet: Fleet) -> None:
     for machine in fleet.kube.list("Machine", fleet.namespace):
-        marks = [
-            name
-            for name in machine["metadata"].get("annotations", {})
-            if any(word in name.lower() for word in _REMEDIATION)
-        ]
-        assert not marks, f"{machine['metadata']['name']} has {marks}"
-        assert "deletionTimestamp" not in machine["metadata"], machine["metadata"]["name"]
-    events = [
-        event["message"]
+        metadata = machine["metadata"]
+        marks = [name for name in metadata.get("annotations", {}) if "remediat" in name.lower()]
+        assert not marks, f"{metadata['name']} has {marks}"
+        assert "deletionTimestamp" not in metadata, metadata["name"]
+
+
+def _unhealthy_events(fleet: Fleet) -> dict[str, int]:
+    """Return how often each unhealthy or remediated machine was reported; new machines are, too."""
+    return {
+        event["message"]: event.get("count", 1)
         for event in fleet.kube.list("Event", fleet.namespace)
-        if any(word in event["reason"].lower() for word in _REMEDIATION)
-    ]
-    assert not events
-    left_s = deadline - time.monotonic()
-    return [f"{left_s:.0f} s to go"] if left_s > 0 else []
+        if any(word in event["reason"].lower() for word in ("remediat", "unhealthy"))
+    }
