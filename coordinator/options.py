@@ -105,7 +105,8 @@ def _port(text: str) -> int:
     return number
 
 
-def _port_range(text: str) -> PortRange:
+def parse_port_range(text: str) -> PortRange:
+    """Read `first-last`. Raises ValueError for anything that is no range of ports."""
     first, _, last = text.partition("-")
     ports = PortRange(int(first), int(last))
     if not 1 <= ports.first <= ports.last <= 65535:
@@ -133,7 +134,7 @@ _A_DURATION: Final = "a duration such as 10s or 1m30s"
 _A_COUNT: Final = "a whole number, at least 1"
 _A_NUMBER: Final = "a number"
 _A_PORT: Final = "a port from 0 to 65535"
-_A_RANGE: Final = "two ports from 1 to 65535, such as 20000-24000"
+A_PORT_RANGE: Final = "two ports from 1 to 65535, such as 20000-24000"
 _AN_ADDRESS: Final = "an address such as :9440 or 127.0.0.1:9440; 0 or empty: off"
 _A_TEXT: Final = "a text"
 
@@ -213,7 +214,9 @@ FLAGS: Final = (
     _Flag(
         "workers", _count, _A_COUNT, "Local worker processes; default: processors, four at most."
     ),
-    _Flag("port_range", _port_range, _A_RANGE, "Ports of the workload clusters' listeners."),
+    _Flag(
+        "port_range", parse_port_range, A_PORT_RANGE, "Ports of the workload clusters' listeners."
+    ),
     _Flag("bind_host", str, _A_TEXT, "Address the listeners bind; empty: all."),
     _Flag("runtime_dir", str, _A_TEXT, "Private folder for sockets and locks."),
     _Flag("debug_address", _address, _AN_ADDRESS, "Serves /listeners and /clusters."),

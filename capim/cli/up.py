@@ -23,6 +23,16 @@ def _version(value: str) -> str:
     return value if value.startswith("v") else f"v{value}"
 
 
+def _port_range(value: str) -> str:
+    from coordinator.options import A_PORT_RANGE, parse_port_range  # noqa: PLC0415
+
+    try:
+        parse_port_range(value)
+    except ValueError as error:
+        raise typer.BadParameter(f"{value!r}: write {A_PORT_RANGE}") from error
+    return value
+
+
 def _behaviour(*, instant: bool) -> tuple[tuple[str, str, str], ...]:
     from capim.embedded.fleet import FleetSpec  # noqa: PLC0415 - `--help` needs none of it
 
@@ -51,7 +61,7 @@ def up(
         bool, typer.Option("--until-ready", help="End with code 0 once every machine runs.")
     ] = False,
     port_range: Annotated[
-        str, typer.Option(help="Ports of the workload clusters' API servers.")
+        str, typer.Option(callback=_port_range, help="Ports of the clusters' API servers.")
     ] = "20000-24000",
     verbosity: Annotated[int, typer.Option("--v", help="Verbosity of the coordinator's log.")] = 1,
 ) -> int:

@@ -21,6 +21,7 @@ import uvloop
 from rich.console import Console
 from rich.live import Live
 
+from capim.aio import logs
 from capim.aio.clock import wall_clock
 from capim.aio.tasks import TaskScope
 from capim.embedded import kinds, progress
@@ -60,6 +61,8 @@ class UpError(Exception):
 def run(options: UpOptions) -> int:
     """Run until Ctrl-C, or until ready when asked for; return the exit code."""
     console = Console()
+    # The coordinator's log is where it can be asked for; the terminal is the live view's.
+    logs.configure(verbosity=0)
     try:
         return uvloop.run(_up(options, console))
     except UpError as error:
@@ -83,10 +86,13 @@ async def _up(options: UpOptions, console: Console) -> int:
         kubeconfig.write_bytes(api.kubeconfig())
         await stack.enter_async_context(_coordinator(options, folder, stop))
         client = await stack.enter_async_context(_client(kubeconfig))
-        standin = StandIn(client, clock=wall_clock, rng=random.Random(0), scope=scope)  # noqa: S311
-        await standin.start()
-        scope.spawn(_create(client, options.fleet), name="create the fleet")
-        await _show(options, standin, scope, stop, console, kubeconfig)
+        # Its own scope, so that its requests end before the client, the coordinator and the API do.
+        standin_scope = await stack.enter_async_context(TaskScope())
+        rng = random.Random(0)  # noqa: S311 - backoff, not secrets
+        standin = StandIn(client, clock=wall_clock, rng=rng, scope=standin_scope)
+        standin_scope.spawn(_create(client, options.fleet), name="create the fleet")
+        standin_scope.spawn(standin.start(), name="start the stand-in")
+        await _show(options, standin, standin_scope, stop, console, kubeconfig)
     return 0
 
 
