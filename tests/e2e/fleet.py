@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import collections
 import contextlib
 import socket
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from tests.e2e.kube import Kube, unsettled, wait_until
 from tests.e2e.provider import Provider
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
     from tests.e2e.kube import JsonObject
@@ -48,6 +49,8 @@ _REQUIRED: Final = {
         "Machine": ("Ready", "Available", "NodeHealthy", "InfrastructureReady"),
     },
 }
+#: what a running cluster is judged by, beside its infrastructure
+_COUNTED: Final = ("Cluster", "KubeadmControlPlane", "MachineDeployment", "Machine")
 #: what a deleted cluster must not leave behind
 _OWNED: Final = (
     "Cluster",
@@ -131,29 +134,48 @@ class Fleet:
         """Wait until clusters are whole: counts, phases, versions and all conditions."""
         wanted = list(names)
         wait_until(
-            lambda: [left for name in wanted for left in self.missing(name, size)],
+            lambda: self.missing(wanted, size),
             timeout_s,
             f"{', '.join(wanted)} running with {size}",
         )
 
-    def missing(self, name: str, size: Size) -> list[str]:
-        """Name what a cluster lacks of `size`, over all its objects."""
+    def missing(self, names: Iterable[str], size: Size) -> list[str]:
+        """Name what clusters lack of `size`, over all their objects; one request a kind."""
         self.provider.check_alive()
-        cluster = self.kube.find("Cluster", self.namespace, name)
-        if cluster is None:
+        objects = {kind: self._by_cluster(kind) for kind in (*_COUNTED, *self._infrastructure())}
+        return [
+            gap
+            for name in names
+            for gap in self._gaps(name, size, {kind: objects[kind][name] for kind in objects})
+        ]
+
+    def _by_cluster(self, kind: str) -> dict[str, list[JsonObject]]:
+        found: dict[str, list[JsonObject]] = collections.defaultdict(list)
+        for item in self.kube.list(kind, self.namespace):
+            metadata = item["metadata"]
+            name = metadata["name"]
+            found[name if kind == "Cluster" else metadata["labels"].get(CLUSTER_LABEL)].append(item)
+        return found
+
+    def _gaps(self, name: str, size: Size, objects: dict[str, list[JsonObject]]) -> list[str]:
+        if not objects["Cluster"]:
             return [f"Cluster/{name}: absent"]
+        [cluster] = objects["Cluster"]
         left = self._unlike(cluster)
         if cluster.get("status", {}).get("phase") != "Provisioned":
             left.append(f"Cluster/{name}: phase {cluster.get('status', {}).get('phase')}")
-        left += self._replica_gaps("KubeadmControlPlane", name, size.control_planes, size.version)
-        left += self._replica_gaps("MachineDeployment", name, size.workers, size.version)
-        machines = self.machines(name)
+        for kind, count in (
+            ("KubeadmControlPlane", size.control_planes),
+            ("MachineDeployment", size.workers),
+        ):
+            left += self._replica_gaps(kind, name, objects[kind], count, size.version)
+        machines = objects["Machine"]
         if len(machines) != size.control_planes + size.workers:
             left.append(f"{name}: {len(machines)} machines, {size} wanted")
         for machine in machines:
             left += self._machine_gaps(machine, size.version)
         for kind in self._infrastructure():
-            for item in self._of(kind, name):
+            for item in objects[kind]:
                 left += unsettled(item, ())
         return left
 
@@ -199,9 +221,11 @@ class Fleet:
 
     def remains(self, name: str) -> list[str]:
         """Name every object that still belongs to a cluster."""
-        kinds = (*_OWNED, *self._infrastructure())
+        labels = f"{CLUSTER_LABEL}={name}"
         return [
-            f"{item['kind']}/{item['metadata']['name']}" for item in self._labelled(kinds, name)
+            f"{kind}/{item['metadata']['name']}"
+            for kind in (*_OWNED, *self._infrastructure())
+            for item in self.kube.list(kind, self.namespace, labels=labels)
         ]
 
     def close(self) -> None:
@@ -235,18 +259,12 @@ class Fleet:
         is_dev = self.provider.name == "go" and self.line != "1.7"
         return _OWNED_DEV if is_dev else _OWNED_INFRASTRUCTURE
 
-    def _of(self, kind: str, name: str) -> list[JsonObject]:
-        return self.kube.list(kind, self.namespace, labels=f"{CLUSTER_LABEL}={name}")
-
-    def _labelled(self, kinds: Iterable[str], name: str) -> Iterator[JsonObject]:
-        for kind in kinds:
-            yield from self._of(kind, name)
-
     def _unlike(self, document: JsonObject) -> list[str]:
         return unsettled(document, _REQUIRED[self.line][document["kind"]])
 
-    def _replica_gaps(self, kind: str, name: str, count: int, version: str) -> list[str]:
-        items = self._of(kind, name)
+    def _replica_gaps(
+        self, kind: str, name: str, items: list[JsonObject], count: int, version: str
+    ) -> list[str]:
         if not items:
             return [f"{kind} of {name}: absent"] if count else []
         [item] = items

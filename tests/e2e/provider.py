@@ -85,11 +85,11 @@ class CapimProvider:
 
     name = "capim"
 
-    def __init__(self, testbed: Testbed) -> None:
+    def __init__(self, testbed: Testbed, *, port_count: int) -> None:
         self._testbed = testbed
         self._former: list[Process] = []  # killed coordinators, whose workers live on
         self.manager = Manager.on_free_ports("capim", _DEPLOY / "default")
-        self.ports = ports.free_range(PORT_COUNT)
+        self.ports = ports.free_range(port_count)
         # not in the testbed's folder: a Unix socket's path has room for a hundred characters
         self.runtime = tempfile.mkdtemp(prefix="capim-e2e-")
         [self._debug_port] = ports.free_ports(1)
@@ -163,6 +163,8 @@ class CapimProvider:
         shutil.rmtree(self.runtime, ignore_errors=True)
 
 
-def start(name: str, testbed: Testbed) -> Provider:
-    """Start the provider of that name on `testbed`."""
-    return CapimProvider(testbed) if name == "capim" else GoProvider(testbed)
+def start(name: str, testbed: Testbed, *, port_count: int = PORT_COUNT) -> Provider:
+    """Start the provider of that name on `testbed`; the Go provider's port range is its own."""
+    if name == "capim":
+        return CapimProvider(testbed, port_count=port_count)
+    return GoProvider(testbed)

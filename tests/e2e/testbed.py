@@ -185,7 +185,6 @@ class Testbed:
             rendered = [render.result() for render in rendering]
             self.kube = Kube(self._admin_kubeconfig(), contract=self.contract)
             wait_until(self._api_unready, _START_TIMEOUT_S, "kube-apiserver ready")
-            self._start_controller_manager()
             for name in _NAMESPACES:
                 self.kube.create(
                     {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
@@ -196,6 +195,8 @@ class Testbed:
             ]
             for install in installing:
                 install.result()
+        # only now: the garbage collector looks for new kinds every 30 s
+        self._start_controller_manager()
         running = [self.run_manager(manager) for manager in managers]
         for manager, process in zip(managers, running, strict=True):
             self.wait_ready(manager, process)
