@@ -40,8 +40,8 @@ def table_after(table: ResourceTable, change: Change) -> ResourceTable:
     return rest if change.type == "DELETED" else rest.adding(*resources_of(definition))
 
 
-def new_definition(body: JsonObject) -> None:
-    """Default and establish a new definition."""
+def establish(body: JsonObject, old: JsonObject | None = None) -> None:
+    """Default a definition and establish it; `old` is what it was, None for a new one."""
     spec = dict(body.get("spec") or {})
     names = dict(spec.get("names") or {})
     kind = names.get("kind", "")
@@ -50,10 +50,10 @@ def new_definition(body: JsonObject) -> None:
     spec["names"] = names
     spec.setdefault("conversion", {"strategy": "None"})
     body["spec"] = spec
-    body["status"] = status_of(body, None)
+    body["status"] = _status_of(body, old)
 
 
-def status_of(body: JsonObject, old: JsonObject | None) -> JsonObject:
+def _status_of(body: JsonObject, old: JsonObject | None) -> JsonObject:
     """Return the status of an established definition; times stay what they were."""
     was: JsonObject = (old or {}).get("status") or {}
     since = (old or body)["metadata"].get("creationTimestamp")

@@ -52,13 +52,14 @@ def evict(
         dry_run: check only.
 
     Raises:
-        APIError: NotFound; TooManyRequests with the cause DisruptionBudget; Conflict for a
-            precondition; 500 for several budgets of one pod.
+        APIError: NotFound; TooManyRequests with the cause DisruptionBudget; Forbidden with the cause
+            NamespaceTerminating; Conflict for a precondition; 500 for several budgets of one pod.
     """
     stated = (eviction.get("metadata") or {}).get("name") or name
     if stated != name:
         raise errors.bad_request("name in URL does not match name in Eviction object")
     pods = _served(group, _PODS)
+    group.check_namespace(pods, namespace, name)  # an eviction is a creation, for admission too
     stored = group.get(pods, namespace, name)
     pod = stored.json()
     options = _delete_options(eviction, dry_run=dry_run)

@@ -217,7 +217,7 @@ class ResourceGroup:
         """
         made = writes.own_copy(resource, body)
         writes.own_namespace(resource, namespace, made["metadata"])
-        self._check_namespace(resource, namespace, made["metadata"].get("name", ""))
+        self.check_namespace(resource, namespace, made["metadata"].get("name", ""))
         self._name(resource, namespace, made["metadata"])
         made["metadata"] = writes.new_metadata(
             resource, made["metadata"], now=self._clock(), uid=uid or self._new_uid()
@@ -342,6 +342,15 @@ class ResourceGroup:
                 self.delete(resource, stored.namespace, stored.name, options)
         return found
 
+    def check_namespace(self, resource: Resource, namespace: str, name: str) -> None:
+        """Refuse what would be new in a namespace that ends (403) or is not there (404)."""
+        if not resource.namespaced:
+            return
+        if self._gc.is_ending(namespace):
+            raise strategies.namespace_terminating(resource, namespace, name)
+        if self._require_namespace and not self._store.table(strategies.NAMESPACES).get(namespace):
+            raise errors.not_found("namespaces", "", namespace)
+
     def validate(self) -> None:
         """Raise AssertionError where an invariant is broken; for tests."""
         self._gc.validate()
@@ -405,14 +414,6 @@ class ResourceGroup:
             metadata["name"] = writes.generated_name(prefix, self._new_uid())
             if not self._store.find(resource, namespace, metadata["name"]):
                 return
-
-    def _check_namespace(self, resource: Resource, namespace: str, name: str) -> None:
-        if not resource.namespaced:
-            return
-        if self._gc.is_ending(namespace):
-            raise strategies.namespace_terminating(resource, namespace, name)
-        if self._require_namespace and not self._store.table(strategies.NAMESPACES).get(namespace):
-            raise errors.not_found("namespaces", "", namespace)
 
     def _observe(self, change: Change) -> None:
         self._gc.observe(change)

@@ -59,7 +59,7 @@ def prepare_update(resource: Resource, body: JsonObject, old: JsonObject) -> Non
         labels["kubernetes.io/metadata.name"] = body["metadata"]["name"]
         body["metadata"]["labels"] = labels
     elif kind == customresources.DEFINITIONS:
-        body["status"] = customresources.status_of(body, old)
+        customresources.establish(body, old)
     if old.get("immutable") is True:
         _check_immutable(resource, body, old)
 
@@ -133,7 +133,7 @@ _ON_CREATE: Final[dict[tuple[str, str], Callable[[JsonObject], None]]] = {
     BUDGETS: _new_budget,
     CLAIMS: _new_volume,
     VOLUMES: _new_volume,
-    customresources.DEFINITIONS: customresources.new_definition,
+    customresources.DEFINITIONS: customresources.establish,
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 from capim.api.errors import APIError
 from capim.runtime.eviction import evict
 from capim.runtime.resourcegroup import ResourceGroup
-from tests.support.groups import BUDGETS, NOW_TEXT, PODS, named, names, new_group
+from tests.support.groups import BUDGETS, NAMESPACES, NOW_TEXT, PODS, named, names, new_group
 
 READY = [{"type": "Ready", "status": "True"}]
 LABELS = {"labels": {"app": "x"}}
@@ -146,3 +146,13 @@ def test_dry_run_evicts_nothing_and_takes_nothing(group: ResourceGroup, asked_by
     body = eviction("p", **fields)
     evict(group, "default", "p", body, dry_run=asked_by == "query")
     assert group.resource_version == before
+
+
+def test_nothing_is_evicted_from_a_namespace_that_ends(group: ResourceGroup) -> None:
+    group.create(PODS, "other", named("held", metadata={"finalizers": ["x.io/hold"]}))
+    group.delete(NAMESPACES, "", "other")
+    with pytest.raises(APIError) as caught:
+        evict(group, "other", "held", eviction("held"))
+    details = caught.value.details or {}
+    assert caught.value.code == 403
+    assert [cause["reason"] for cause in details["causes"]] == ["NamespaceTerminating"]
