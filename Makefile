@@ -27,6 +27,10 @@ check: $(STAMP) ## format, lint, types, layers
 e2e: $(STAMP) ## real Cluster API controllers, 1.7 and 1.14 (needs Go)
 	$(BIN)/pytest tests/e2e -m e2e -p no:xdist $(ARGS)
 
+bench: $(STAMP) ## CAPIM beside the Go in-memory provider, both lines of Cluster API (needs Go)
+	$(BIN)/python -m tests.e2e.measure --line 1.7 $(ARGS)
+	$(BIN)/python -m tests.e2e.measure --line 1.14 $(ARGS)
+
 lock: ## write requirements.lock anew
 	$(BIN)/pip-compile --quiet --extra dev --extra build --generate-hashes --allow-unsafe --strip-extras \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements.lock pyproject.toml
