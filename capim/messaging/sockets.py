@@ -55,7 +55,9 @@ def ipc_address(folder: Path) -> str:
         )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_uid != os.geteuid():
-        raise ValueError(f"--runtime-dir {folder} belongs to another user: choose a folder of yours")
+        raise ValueError(
+            f"--runtime-dir {folder} belongs to another user: choose a folder of yours"
+        )
     folder.chmod(0o700)
     return f"ipc://{path}"
 
