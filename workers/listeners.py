@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING
 
 import structlog
 
 from capim.certs.pem import CertificateError
+from capim.runtime.manifests.defaults import service_ip
 from capim.server.listener import Listener
 from capim.server.metrics import Metrics
 from capim.server.ports import PortOccupied
@@ -96,7 +96,7 @@ class Listeners:
 
 def _served(cluster: WorkloadCluster, bind_host: str) -> Served:
     spec = cluster.spec
-    service_network = ipaddress.ip_network(spec.service_cidr, strict=False)
+    service_network = ipaddress.ip_network(spec.service_cidr.partition(",")[0], strict=False)
     return Served(
         name=str(spec.key),
         bind_host=bind_host,
@@ -106,7 +106,7 @@ def _served(cluster: WorkloadCluster, bind_host: str) -> Served:
         etcd=cluster.etcd,
         kubernetes_version=lambda: cluster.kubernetes_version,
         authorities=_authorities(spec),
-        service_ip=str(service_network[1]),
+        service_ip=service_ip(spec.service_cidr, 1),
         service_domain=spec.service_domain,
         extra_hosts=_extra_hosts(spec),
     )
