@@ -96,7 +96,6 @@ class Listeners:
 
 def _served(cluster: WorkloadCluster, bind_host: str) -> Served:
     spec = cluster.spec
-    service_network = ipaddress.ip_network(spec.service_cidr.partition(",")[0], strict=False)
     return Served(
         name=str(spec.key),
         bind_host=bind_host,
