@@ -115,28 +115,26 @@ class Worker:
 
     async def _carry_out(self) -> None:
         while True:
-            instruction = await self._todo.get()
-            match instruction:
-                case s.Send():
-                    self._send(instruction.report)
-                case s.AnswerQuery():
-                    body = self._views.answer(instruction.subject)
-                    life, name = self._state.life, self._state.name
-                    self._send(m.Answer(name, life, instruction.request, body))
-                case s.End():
-                    _log.info("worker ends", why=instruction.why)
-                    self.ended.set()
-                case _:
-                    await self._listen(instruction)
+            await self._do(await self._todo.get())
+
+    async def _do(self, instruction: s.Instruction) -> None:
+        match instruction:
+            case s.Send():
+                self._send(instruction.report)
+            case s.AnswerQuery():
+                body = self._views.answer(instruction.subject)
+                life, name = self._state.life, self._state.name
+                self._send(m.Answer(name, life, instruction.request, body))
+            case s.End():
+                _log.info("worker ends", why=instruction.why)
+                self.ended.set()
+            case _:
+                await self._listen(instruction)
 
     async def _listen(self, instruction: s.Instruction) -> None:
         match instruction:
             case s.BindListener() if held := self._state.clusters.get(instruction.cluster):
-                problem = self._listeners.bind(held.cluster)
-                if problem is None:
-                    self._take(self._state.listener_bound(instruction.cluster))
-                else:
-                    self._take(self._state.listener_failed(instruction.cluster, problem))
+                await self._bind(held)
             case s.OpenListener() if held := self._state.clusters.get(instruction.cluster):
                 await self._listeners.open(held.cluster)
             case s.CloseListener():
@@ -147,6 +145,16 @@ class Worker:
                 await self._listeners.drop(instruction.cluster)
             case _:
                 return  # the cluster went while the instruction waited
+
+    async def _bind(self, held: s.Held) -> None:
+        """Take the port, and do what follows at once: a Sync is confirmed with its listeners open."""
+        problem = self._listeners.bind(held.cluster)
+        if problem is None:
+            follow = self._state.listener_bound(held.cluster.key)
+        else:
+            follow = self._state.listener_failed(held.cluster.key, problem)
+        for instruction in list(follow):
+            await self._do(instruction)
 
     def _send(self, report: m.Report) -> None:
         try:
