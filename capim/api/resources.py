@@ -60,6 +60,18 @@ class Subresource:
 
 
 @dataclass(frozen=True, slots=True)
+class PrinterColumn:
+    """A column that a custom resource's definition declares; priority 0 always shows."""
+
+    name: str
+    json_path: str
+    type: str = "string"  #: integer, number, string, boolean or date
+    description: str = ""
+    format: str = ""
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Resource:
     """A served kind."""
 
@@ -79,6 +91,7 @@ class Resource:
     name_rule: NameRule = NameRule.SUBDOMAIN
     custom: bool = False  #: defined by a CustomResourceDefinition: no strategic merge patches
     list_kind_name: str = ""  #: where it is not the kind plus `List`
+    columns: tuple[PrinterColumn, ...] = ()  #: of a custom resource; none: its age
 
     @property
     def scope(self) -> Scope:

@@ -1,0 +1,65 @@
+"""Printed columns of custom resources: a path into the object and the type of what lies there."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from capim.api import jsonpath
+from capim.api.columns.definitions import NAME, Cell, Column, since
+from capim.api.resources import PrinterColumn
+
+if TYPE_CHECKING:
+    from capim.api.columns.definitions import CellOf
+
+#: of a definition that declares none
+DEFAULT_COLUMNS: Final = (
+    PrinterColumn("Age", ".metadata.creationTimestamp", "date", "Since its creation"),
+)
+
+
+@lru_cache(maxsize=1024)
+def custom_columns(declared: tuple[PrinterColumn, ...]) -> tuple[Column, ...]:
+    """Return the name and the declared columns; one whose path cannot be read prints nothing."""
+    return (NAME, *map(_column, declared))
+
+
+def _column(declared: PrinterColumn) -> Column:
+    return Column(
+        declared.name,
+        _cell(declared),
+        declared.description or f"What lies at {declared.json_path}",
+        declared.type,
+        declared.format,
+        declared.priority,
+    )
+
+
+def _cell(declared: PrinterColumn) -> CellOf:
+    try:
+        path = jsonpath.parse(declared.json_path)
+    except ValueError:
+        return lambda _obj, _now: None
+    return lambda obj, now: cell_of(path.first(obj), declared.type, now)
+
+
+def cell_of(value: Any, kind: str, now: float) -> Cell:
+    """Convert a value to a cell of a column's type; None where it is of another type."""
+    if value is None:
+        return None
+    if kind == "string":
+        return _text(value)
+    if kind == "date":
+        return since(value, now) if isinstance(value, str) else None
+    if isinstance(value, bool) or kind == "boolean":
+        return value if isinstance(value, bool) and kind == "boolean" else None
+    if not isinstance(value, (int, float)):
+        return None
+    return {"integer": int, "number": float}[kind](value) if kind in {"integer", "number"} else None
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
