@@ -8,7 +8,14 @@ from __future__ import annotations
 from typing import Final
 
 from capim.api.gvk import GVR
-from capim.api.resources import WORKLOAD_RESOURCES, Resource, ResourceTable, Subresource
+from capim.api.infrastructure import KINDS
+from capim.api.resources import (
+    WORKLOAD_RESOURCES,
+    PrinterColumn,
+    Resource,
+    ResourceTable,
+    Subresource,
+)
 
 CLUSTERS: Final = GVR("cluster.x-k8s.io", "v1beta1", "clusters")
 MACHINES: Final = GVR("cluster.x-k8s.io", "v1beta1", "machines")
@@ -33,6 +40,64 @@ _BUILT_IN: Final = (
 )
 
 
+#: What Cluster API's own definitions print, contract v1beta1.
+_AGE: Final = PrinterColumn("Age", ".metadata.creationTimestamp", "date", "Since its creation")
+_CLUSTER: Final = PrinterColumn("Cluster", ".spec.clusterName", description="Its cluster")
+_PHASE: Final = PrinterColumn("Phase", ".status.phase", description="How far it has come")
+_REPLICAS: Final = (
+    PrinterColumn("Desired", ".spec.replicas", "integer", "Machines that are wanted", priority=10),
+    PrinterColumn("Replicas", ".status.replicas", "integer", "Machines that exist"),
+    PrinterColumn("Ready", ".status.readyReplicas", "integer", "Machines that are ready"),
+    PrinterColumn("Updated", ".status.updatedReplicas", "integer", "Machines of the present form"),
+    PrinterColumn("Unavailable", ".status.unavailableReplicas", "integer", "Machines missing"),
+)
+_COLUMNS: Final = {
+    "Cluster": (
+        PrinterColumn("ClusterClass", ".spec.topology.class", description="What it is made from"),
+        _PHASE,
+        _AGE,
+        PrinterColumn("Version", ".spec.topology.version", description="Kubernetes version"),
+    ),
+    "Machine": (
+        _CLUSTER,
+        PrinterColumn("NodeName", ".status.nodeRef.name", description="Its node"),
+        PrinterColumn("ProviderID", ".spec.providerID", description="Its provider ID"),
+        _PHASE,
+        _AGE,
+        PrinterColumn("Version", ".spec.version", description="Kubernetes version"),
+    ),
+    "MachineDeployment": (
+        _CLUSTER,
+        *_REPLICAS,
+        _PHASE,
+        _AGE,
+        PrinterColumn("Version", ".spec.template.spec.version", description="Kubernetes version"),
+    ),
+    "KubeadmControlPlane": (
+        PrinterColumn(
+            "Cluster",
+            r".metadata.labels['cluster\.x-k8s\.io/cluster-name']",
+            description="Its cluster",
+        ),
+        PrinterColumn("Initialized", ".status.initialized", "boolean", "kubeadm has begun it"),
+        PrinterColumn("API Server Available", ".status.ready", "boolean", "It takes requests"),
+        *_REPLICAS,
+        _AGE,
+        PrinterColumn("Version", ".spec.version", description="Kubernetes version"),
+    ),
+}
+
+
+def _columns(kind: str) -> tuple[PrinterColumn, ...]:
+    """Return what is printed of a kind: Cluster API's from here, ours from their description."""
+    if kind not in KINDS:
+        return _COLUMNS[kind]
+    return tuple(
+        PrinterColumn(one.name, one.json_path, one.type, one.description, priority=one.priority)
+        for one in KINDS[kind].columns
+    )
+
+
 def _custom(
     gvr: GVR, kind: str, *short_names: str, subresources: tuple[str, ...] = ("status",)
 ) -> Resource:
@@ -50,6 +115,7 @@ def _custom(
         ),
         generation=True,
         custom=True,
+        columns=_columns(kind),
     )
 
 

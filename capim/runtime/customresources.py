@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from capim.api.resources import Resource, Subresource, subresources_of
+from capim.api.resources import PrinterColumn, Resource, Subresource, subresources_of
 from capim.runtime.validation import invalid
 
 if TYPE_CHECKING:
@@ -96,9 +96,19 @@ def _spec_causes(spec: JsonObject) -> Iterable[tuple[str, str]]:
     if spec.get("scope") not in {"Namespaced", "Cluster"}:
         text = 'Unsupported value: "": supported values: "Cluster", "Namespaced"'
         yield "spec.scope", text.replace('""', f'"{spec.get("scope") or ""}"', 1)
-    if sum(1 for v in spec.get("versions") or () if v.get("storage")) != 1:
+    versions = spec.get("versions") or ()
+    if sum(1 for v in versions if v.get("storage")) != 1:
         text = "Invalid value: must have exactly one version marked as storage version"
         yield "spec.versions", text
+    for index, version in enumerate(versions):
+        yield from _column_causes(version, f"spec.versions[{index}]")
+
+
+def _column_causes(version: JsonObject, path: str) -> Iterable[tuple[str, str]]:
+    for index, column in enumerate(version.get("additionalPrinterColumns") or ()):
+        for field in ("name", "type", "jsonPath"):
+            if not column.get(field):
+                yield f"{path}.additionalPrinterColumns[{index}].{field}", "Required value"
 
 
 def _condition(kind: str, reason: str, message: str, since: str | None) -> JsonObject:
@@ -128,6 +138,22 @@ def _resource(spec: JsonObject, version: JsonObject) -> Resource:
         field_labels=tuple(field["jsonPath"].removeprefix(".") for field in selectable),
         custom=True,
         list_kind_name=names.get("listKind") or "",
+        columns=printer_columns(version),
+    )
+
+
+def printer_columns(version: JsonObject) -> tuple[PrinterColumn, ...]:
+    """Return the columns that one version of a definition declares."""
+    return tuple(
+        PrinterColumn(
+            column["name"],
+            column["jsonPath"],
+            column["type"],
+            column.get("description") or "",
+            column.get("format") or "",
+            column.get("priority") or 0,
+        )
+        for column in version.get("additionalPrinterColumns") or ()
     )
 
 

@@ -20,8 +20,9 @@ from capim.server.handlers import error_response, respond
 from capim.server.http import Response
 from capim.server.listing import parse_selectors
 from capim.server.metrics import RequestLabels
-from capim.server.negotiation import accepts_json, not_acceptable
+from capim.server.negotiation import Form, form_of, not_acceptable
 from capim.server.routes import PathInfo, RequestInfo, parse_request
+from capim.server.tables import TableWriter
 from capim.server.watch import WatchSession, plan_watch
 
 if TYPE_CHECKING:
@@ -125,12 +126,10 @@ class ApiServer:
     def _answer(self, exchange: Exchange, info: RequestInfo | PathInfo) -> int:
         if isinstance(info, PathInfo):
             response = self._document(exchange, info)
-        elif not accepts_json(exchange.headers.get(b"accept", b"")):
-            raise not_acceptable()
+        elif (form := form_of(exchange.headers.get(b"accept", b""))) is not Form.OBJECT:
+            return self._answer_table(exchange, info, form)
         elif info.verb == "watch":
-            plan = plan_watch(info, self._group, self._rng)
-            session = WatchSession(self._group, info, plan)
-            session.start(exchange, parse_selectors(info), self._rng)
+            self._watch(exchange, info)
             return 200
         elif info.subresource == "portforward" and self._connect is not None:
             self._connect(exchange, info)
@@ -139,6 +138,28 @@ class ApiServer:
             response = respond(exchange, info, self._group)
         exchange.respond(response)
         return response.status
+
+    def _answer_table(self, exchange: Exchange, info: RequestInfo, form: Form) -> int:
+        """Answer as `_answer` does, in rows and columns."""
+        if form is Form.NOTHING:
+            raise not_acceptable()
+        writer = TableWriter(info, self._clock)
+        if info.verb == "watch":
+            self._watch(exchange, info, writer.line)
+            return 200
+        response = writer.response(respond(exchange, info, self._group))
+        exchange.respond(response)
+        return response.status
+
+    def _watch(
+        self,
+        exchange: Exchange,
+        info: RequestInfo,
+        rewrite: Callable[[bytes], bytes] | None = None,
+    ) -> None:
+        plan = plan_watch(info, self._group, self._rng)
+        session = WatchSession(self._group, info, plan, rewrite)
+        session.start(exchange, parse_selectors(info), self._rng)
 
     def _document(self, exchange: Exchange, info: PathInfo) -> Response:
         """Answer a path that is no resource."""

@@ -114,13 +114,25 @@ def _timeout(info: RequestInfo, rng: random.Random) -> float:
 
 
 class WatchSession:
-    """One client's watch, until either side ends it. One loop, no lock."""
+    """One client's watch, until either side ends it. One loop, no lock.
 
-    def __init__(self, group: ResourceGroup, info: RequestInfo, plan: WatchPlan) -> None:
+    `rewrite` makes of each line what the client reads instead; a client that reads plain objects has
+    none, and gets the bytes that every such client gets.
+    """
+
+    def __init__(
+        self,
+        group: ResourceGroup,
+        info: RequestInfo,
+        plan: WatchPlan,
+        rewrite: Callable[[bytes], bytes] | None = None,
+    ) -> None:
         self._group = group
         self._info = info
         self._plan = plan
+        self._rewrite = rewrite
         self._stream: Stream | None = None
+        self._write: Callable[[bytes], object] = _discard
         self._early: list[bytes] = []  #: events before the stream exists
         self._timers: list[asyncio.TimerHandle] = []
 
@@ -148,17 +160,24 @@ class WatchSession:
             watch.close()
             return
         stream.on_lost = lambda: self._end(watch.close)
+        self._write = self._writer_to(stream)
         for line in self._early:
-            stream.write(line)
+            self._write(line)
         self._early = []
         if self._plan.initial_events_end:
-            stream.write(bookmark(self._info.resource, since, initial_events_end=True))
+            self._write(bookmark(self._info.resource, since, initial_events_end=True))
         loop = asyncio.get_running_loop()
         self._timers.append(loop.call_later(self._plan.timeout_s, stream.close))
         if self._plan.bookmarks:
             self._timers.append(
                 loop.call_later(_BOOKMARK_S * (0.5 + rng.random() / 2), self._bookmark)
             )
+
+    def _writer_to(self, stream: Stream) -> Callable[[bytes], object]:
+        rewrite = self._rewrite
+        if rewrite is None:
+            return stream.write
+        return lambda line: stream.write(rewrite(line))
 
     def _add_present(self, selectors: Selectors) -> int:
         page = self._group.list(
@@ -174,11 +193,11 @@ class WatchSession:
         if self._stream is None:
             self._early.append(event.line)
         else:
-            self._stream.write(event.line)
+            self._write(event.line)
 
     def _bookmark(self) -> None:
         if self._stream is not None:
-            self._stream.write(bookmark(self._info.resource, self._group.resource_version))
+            self._write(bookmark(self._info.resource, self._group.resource_version))
             self._timers[-1] = asyncio.get_running_loop().call_later(_BOOKMARK_S, self._bookmark)
 
     def _end(self, close_watch: Callable[[], None]) -> None:
@@ -186,7 +205,12 @@ class WatchSession:
             timer.cancel()
         self._timers = []
         self._stream = None
+        self._write = _discard
         close_watch()
+
+
+def _discard(_: bytes) -> None:
+    """Write to nobody: the stream has not begun, or has ended."""
 
 
 def bookmark(
