@@ -153,8 +153,9 @@ class Fleet:
         found: dict[str, list[JsonObject]] = collections.defaultdict(list)
         for item in self.kube.list(kind, self.namespace):
             metadata = item["metadata"]
-            name = metadata["name"]
-            found[name if kind == "Cluster" else metadata["labels"].get(CLUSTER_LABEL)].append(item)
+            labels = metadata.get("labels") or {}  # the first look may come before they do
+            owner = metadata["name"] if kind == "Cluster" else labels.get(CLUSTER_LABEL, "")
+            found[owner].append(item)
         return found
 
     def _gaps(self, name: str, size: Size, objects: dict[str, list[JsonObject]]) -> list[str]:
