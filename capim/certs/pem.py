@@ -6,6 +6,7 @@ ECDSA) or that a user brought along (PKCS8 too). What cannot be used is named by
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cryptography import x509
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
+from cryptography.utils import CryptographyDeprecationWarning
 
 if TYPE_CHECKING:
     from capim.api.workload import KeyPair
@@ -53,7 +55,10 @@ def load_certificate(pem: bytes, field: str) -> x509.Certificate:
         CertificateError: there is none; `field` says which Secret it came from.
     """
     try:
-        return x509.load_pem_x509_certificate(pem)
+        with warnings.catch_warnings():
+            # Cluster API's own authorities have serial number 0; a person can do nothing about it
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            return x509.load_pem_x509_certificate(pem)
     except ValueError as error:
         raise CertificateError(f"{field}: tls.crt holds no certificate in PEM: {_CURE}") from error
 
