@@ -53,10 +53,6 @@ class Path:
             found = [result for one in found for result in step(one)]
         return found
 
-    def first(self, value: Any) -> Any:
-        """Return the first thing the path leads to, None where there is nothing."""
-        return next(iter(self.find(value)), None)
-
 
 @lru_cache(maxsize=1024)
 def parse(text: str) -> Path:

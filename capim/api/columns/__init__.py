@@ -79,7 +79,6 @@ _BUILT_IN: Final[dict[tuple[str, str], tuple[Column, ...]]] = {
     ("scheduling.k8s.io", "PriorityClass"): machinery.PRIORITY_CLASSES,
     ("storage.k8s.io", "CSIDriver"): storage.CSI_DRIVERS,
     ("storage.k8s.io", "CSINode"): storage.CSI_NODES,
-    ("storage.k8s.io", "CSIStorageCapacity"): storage.CSI_STORAGE_CAPACITIES,
     ("storage.k8s.io", "StorageClass"): storage.STORAGE_CLASSES,
     ("storage.k8s.io", "VolumeAttachment"): storage.VOLUME_ATTACHMENTS,
     ("storage.k8s.io", "VolumeAttributesClass"): storage.VOLUME_ATTRIBUTES_CLASSES,

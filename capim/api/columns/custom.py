@@ -41,7 +41,13 @@ def _cell(declared: PrinterColumn) -> CellOf:
         path = jsonpath.parse(declared.json_path)
     except ValueError:
         return lambda _obj, _now: None
-    return lambda obj, now: cell_of(path.first(obj), declared.type, now)
+    return lambda obj, now: _first_cell(path.find(obj), declared.type, now)
+
+
+def _first_cell(found: list[Any], kind: str, now: float) -> Cell:
+    if found[:1] == [None] and kind == "string":
+        return "<no value>"  # a real server tells a null from nothing
+    return cell_of(found[0], kind, now) if found else None
 
 
 def cell_of(value: Any, kind: str, now: float) -> Cell:

@@ -152,8 +152,3 @@ CSI_DRIVERS: Final = (
     Column("Modes", _lifecycles, "Kinds of volumes"),
     AGE,
 )
-CSI_STORAGE_CAPACITIES: Final = (
-    NAME,
-    Column("StorageClassName", text("storageClassName"), "Of which class"),
-    Column("Capacity", text("capacity", UNSET), "How much is free"),
-)

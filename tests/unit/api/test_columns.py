@@ -576,14 +576,21 @@ def test_custom_resource_prints_what_its_definition_declares() -> None:
         columns=(
             PrinterColumn("Phase", ".status.phase"),
             PrinterColumn("Broken", "..phase"),
+            PrinterColumn("Host", ".spec.ports[*].host"),
+            PrinterColumn("Null", ".spec.null"),
+            PrinterColumn("Size", ".spec.null", "integer"),
             PrinterColumn("Age", ".metadata.creationTimestamp", "date", "How old", "x", 1),
         ),
     )
     columns = columns_of(declared)
-    obj = {"metadata": {"name": "n", "creationTimestamp": AN_HOUR_AGO}, "status": {"phase": "Up"}}
-    assert cells_of(columns, obj, NOW) == ["n", "Up", None, "60m"]
+    obj = {
+        "metadata": {"name": "n", "creationTimestamp": AN_HOUR_AGO},
+        "spec": {"ports": [{}, {"host": "a"}, {"host": "b"}], "null": None},
+        "status": {"phase": "Up"},
+    }
+    assert cells_of(columns, obj, NOW) == ["n", "Up", None, "a", "<no value>", None, "60m"]
     assert columns[1].description == "What lies at .status.phase"
-    assert columns[3].definition() == {
+    assert columns[-1].definition() == {
         "name": "Age",
         "type": "date",
         "format": "x",

@@ -79,15 +79,10 @@ def test_path_finds(path: str, found: list[Any]) -> None:
 )
 def test_what_is_missing_is_found_nowhere(path: str) -> None:
     assert jsonpath.parse(path).find(OBJECT) == []
-    assert jsonpath.parse(path).first(OBJECT) is None
-
-
-def test_the_first_of_many_is_what_a_column_shows() -> None:
-    assert jsonpath.parse(".spec.ports[*].port").first(OBJECT) == 80
 
 
 def test_a_dot_is_the_whole_object() -> None:
-    assert jsonpath.parse(".").first(OBJECT) is OBJECT
+    assert jsonpath.parse(".").find(OBJECT) == [OBJECT]
 
 
 @pytest.mark.parametrize(
