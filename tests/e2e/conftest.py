@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 import shutil
 import signal
 import time
@@ -123,12 +122,9 @@ def capim(provider: Provider) -> CapimProvider:
 @pytest.fixture
 def fleet(testbed: Testbed, provider: Provider, request: pytest.FixtureRequest) -> Iterator[Fleet]:
     """Return a fleet in a namespace of its own."""
-    # a namespace goes slowly, and parameters share a function's name
-    namespace = f"{_slug(request.node.originalname)}-{secrets.token_hex(2)}"
-    testbed.kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-    made = Fleet(testbed.kube, testbed.line, namespace, provider)
-    yield made
-    made.close()
+    name = _slug(request.node.originalname)
+    with Fleet.in_namespace(testbed.kube, testbed.line, name, provider) as made:
+        yield made
 
 
 def _slug(text: str) -> str:

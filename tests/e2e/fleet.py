@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import collections
 import contextlib
+import secrets
 import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -16,7 +17,7 @@ from tests.e2e.kube import Kube, unsettled, wait_until
 from tests.e2e.provider import Provider
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from tests.e2e.kube import JsonObject
@@ -84,6 +85,20 @@ class Fleet:
     namespace: str
     provider: Provider
     _workloads: list[Kube] = field(default_factory=list)
+
+    @classmethod
+    @contextlib.contextmanager
+    def in_namespace(cls, kube: Kube, line: str, name: str, provider: Provider) -> Iterator[Fleet]:
+        """Yield a fleet in a new namespace that begins with `name`, and delete all of it after."""
+        # never the same twice: namespaces go slowly, and the parameters of a test share its name
+        namespace = f"{name}-{secrets.token_hex(2)}"
+        document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+        kube.create(document)
+        fleet = cls(kube, line, namespace, provider)
+        try:
+            yield fleet
+        finally:
+            fleet.close()
 
     @property
     def version(self) -> str:
@@ -286,6 +301,8 @@ class Fleet:
         left = self._unlike(machine)
         if status.get("phase") != "Running":
             left.append(f"Machine/{name}: phase {status.get('phase')}")
+        if "deletionTimestamp" in machine["metadata"]:
+            left.append(f"Machine/{name}: being deleted")
         if not status.get("nodeRef"):
             left.append(f"Machine/{name}: no node")
         if machine["spec"].get("version") != version:

@@ -6,14 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pytest
 import urllib3
 
 from tests.e2e import processes
 from tests.e2e.kube import Kube, KubeError, wait_until
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.e2e.fleet import Fleet
     from tests.e2e.provider import CapimProvider
 
@@ -30,6 +29,8 @@ class _Picture:
     nodes: dict[str, set[str]]
 
 
+# urllib3 drops a socket unclosed when its peer dies during the handshake
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_crashes(fleet: Fleet, capim: CapimProvider, request: pytest.FixtureRequest) -> None:
     """Neither a worker's nor the coordinator's crash costs a machine, an endpoint or a Node."""
     fleet.apply_class()
