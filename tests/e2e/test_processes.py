@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.e2e.fleet import Fleet
     from tests.e2e.provider import CapimProvider
 
-_NAMES = ("one", "two", "three", "four")
+_NAMES = ("one", *(f"other-{number}" for number in range(9)))
 _BACK_WITHIN_S = 10
 
 
