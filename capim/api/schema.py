@@ -39,6 +39,8 @@ class Text(Node):
     type: ClassVar[str] = "string"
     default: str | None = None
     pattern: str | None = None  #: in the common part of RE2 and Python's `re`
+    #: what a person reads when the pattern does not match; a bare pattern names no fix
+    pattern_message: str = ""
     min_length: int | None = None
     max_length: int | None = None
     enum: tuple[str, ...] = ()
@@ -48,12 +50,19 @@ class Text(Node):
         """Return the keywords of a string."""
         return {
             "default": self.default,
-            "pattern": self.pattern,
+            "pattern": None if self.pattern_message else self.pattern,
+            "x-kubernetes-validations": self._explained_pattern(),
             "minLength": self.min_length,
             "maxLength": self.max_length,
             "enum": list(self.enum),
             "format": self.format,
         }
+
+    def _explained_pattern(self) -> list[JsonObject]:
+        """The pattern as a CEL rule: only those have a message of their own."""
+        if not self.pattern_message:
+            return []
+        return [{"rule": f"self.matches(r'{self.pattern}')", "message": self.pattern_message}]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,10 @@ Pure and total: any JSON value may come in, nothing is mutated, and bad input yi
 exception. Semantics follow k8s.io/apiextensions-apiserver, `pkg/apiserver/schema/{defaulting,pruning,
 listtype}` and `apiserver/validation` (v0.36).
 
-Departures: rules in CEL (`x-kubernetes-validations`) are not evaluated; a pattern that Python's `re`
-cannot read (RE2 alone has `\pN`, `\C`) accepts everything, as does an unknown format. Object
-metadata at the root belongs to the store and is checked only for being an object.
+Departures: of rules in CEL (`x-kubernetes-validations`) only `self.matches(r'...')` of a string is
+evaluated, which is a pattern with a message; a pattern that Python's `re` cannot read (RE2 alone has
+`\pN`, `\C`) accepts everything, as does an unknown format. Object metadata at the root belongs to the
+store and is checked only for being an object.
 """
 
 from __future__ import annotations
@@ -173,6 +174,10 @@ def _string(schema: JsonObject, value: str, path: str) -> Iterator[Cause]:
     pattern = schema.get("pattern")
     if pattern is not None and not _matches(pattern, value):
         yield path, f"Invalid value: {quoted(value)}: should match '{pattern}'"
+    for rule in schema.get("x-kubernetes-validations", ()):
+        matches = _MATCHES_RULE.fullmatch(rule.get("rule", ""))
+        if matches is not None and not _matches(matches[1], value):
+            yield path, f"Invalid value: {quoted(value)}: {rule.get('message') or rule['rule']}"
     yield from _sized(schema, len(value), path, "Length", "characters")
     check = _FORMATS.get(schema.get("format", ""))
     if check is not None and not _holds(check, value):
@@ -272,6 +277,9 @@ def quoted(value: object) -> str:
 
 
 # --- patterns and formats ----------------------------------------------------------------------------
+
+
+_MATCHES_RULE: Final = re.compile(r"self\.matches\(r'([^']*)'\)")
 
 
 @functools.lru_cache(maxsize=1024)

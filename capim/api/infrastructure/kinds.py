@@ -136,6 +136,9 @@ def _provisioning(thing: str, extent: str) -> Struct:
                 doc="How long it takes, at least, for example 10s or 1m30s.",
                 default="0s",
                 pattern=DURATION_PATTERN,
+                pattern_message=(
+                    "must be a duration and not be negative: write for example 10s, 1m30s or 500ms"
+                ),
                 max_length=64,
             ),
             "startupJitter": Text(
@@ -145,6 +148,7 @@ def _provisioning(thing: str, extent: str) -> Struct:
                     " string, because floating point numbers differ between languages."
                 ),
                 pattern=JITTER_PATTERN,
+                pattern_message="must be a number from 0 to 1: write for example 0.2",
                 max_length=64,
             ),
         },
