@@ -35,6 +35,10 @@ def fleet(testbed: Testbed, provider: Provider) -> Iterator[Fleet]:
     """Create the clusters of all these flows at once: most of a cluster's start is waiting."""
     with Fleet.in_namespace(testbed.kube, testbed.line, "variants", provider) as made:
         made.apply_class()
+        if isinstance(provider, CapimProvider):
+            # first, or another cluster may be given the port
+            _create_with_endpoint(made, "chosen", "127.0.0.1", provider.ports[-1])
+            wait_until(lambda: _unleased(made, "chosen"), 60, "the chosen port is leased")
         made.create("drain", made.size(1, 2))
         for name in ("plain", "held", "other"):
             made.kube.apply(plain_cluster(made, name), made.namespace)
@@ -43,7 +47,6 @@ def fleet(testbed: Testbed, provider: Provider) -> Iterator[Fleet]:
             yield made
             return
         _create_elliptic(made)
-        _create_with_endpoint(made, "chosen", "127.0.0.1", provider.ports[-1])
         _create_with_endpoint(made, "balanced", "localhost", _BALANCER_PORT)
         with relay(_BALANCER_PORT, lambda: _leased(made, "balanced")):
             yield made
@@ -178,6 +181,10 @@ def test_endpoint_of_a_load_balancer(fleet: Fleet, capim: CapimProvider) -> None
     assert fleet.endpoint("balanced") == ("localhost", _BALANCER_PORT)
     assert len(fleet.workload("balanced").list("Node")) == 2
     fleet.delete(["balanced"])
+
+
+def _unleased(fleet: Fleet, name: str) -> list[str]:
+    return [] if _leased(fleet, name) else [f"InMemoryCluster/{name}: no port noted"]
 
 
 def _leased(fleet: Fleet, name: str) -> tuple[str, int] | None:
