@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import os
 import ssl
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,6 +30,7 @@ import yaml
 from capim.aio.spdystreams import StreamMux, StreamTransport
 from capim.aio.tasks import TaskScope
 from capim.api.errors import APIError
+from capim.certs.contexts import load_chain
 from capim.wire import portforward, spdy
 
 if TYPE_CHECKING:
@@ -115,14 +115,7 @@ def _client_context(cluster: JsonObject, user: JsonObject) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_NONE
     certificate = _pem(user, "client-certificate")
     if certificate:
-        # OpenSSL reads keys from paths only; this one never touches a disk.
-        descriptor = os.memfd_create("client", os.MFD_CLOEXEC)
-        try:
-            with open(descriptor, "wb", closefd=False) as file:
-                file.write(certificate + b"\n" + _pem(user, "client-key"))
-            context.load_cert_chain(f"/proc/self/fd/{descriptor}")
-        finally:
-            os.close(descriptor)
+        load_chain(context, certificate, _pem(user, "client-key"))
     return context
 
 

@@ -75,6 +75,23 @@ class WorkerInfo:
     ready: bool
 
 
+class _Query:
+    """A question to some workers and the answers so far."""
+
+    def __init__(self, asked: set[str]) -> None:
+        self._asked = asked
+        self.answers: dict[str, bytes] = {}
+        self.complete = asyncio.Event()
+        if not asked:
+            self.complete.set()
+
+    def take(self, answer: m.Answer) -> None:
+        """Keep one worker's answer."""
+        self.answers[answer.worker] = answer.body
+        if len(self.answers) == len(self._asked):
+            self.complete.set()
+
+
 class Fleet:
     """All workers of this installation. One loop, no lock."""
 
@@ -83,8 +100,7 @@ class Fleet:
         self._clock = clock
         self._scope = scope
         self._names = [f"worker-{index}" for index in range(options.workers)]
-        self._queries: dict[int, dict[str, bytes]] = {}
-        self._answered = asyncio.Condition()
+        self._queries: dict[int, _Query] = {}
         self._next_query = 0
         self._runtime_dir = Path(options.runtime_dir)
         #: set by the controllers: called with the cluster and, where it concerns one, the machine
@@ -181,18 +197,18 @@ class Fleet:
     async def query(self, subject: str) -> dict[str, bytes]:
         """Ask every ready worker for a view; those that do not answer in time are left out."""
         self._next_query += 1
-        request, answers = self._next_query, dict[str, bytes]()
-        self._queries[request] = answers
-        asked = [name for name in self._names if self._state.worker_ready(name)]
+        request = self._next_query
+        asked = {name for name in self._names if self._state.worker_ready(name)}
+        query = self._queries[request] = _Query(asked)
         self._carry_out(Send(name, m.Query(self._state.epoch, request, subject)) for name in asked)
         try:
-            async with asyncio.timeout(_QUERY_TIMEOUT_S), self._answered:
-                await self._answered.wait_for(lambda: len(answers) == len(asked))
+            async with asyncio.timeout(_QUERY_TIMEOUT_S):
+                await query.complete.wait()
         except TimeoutError:
-            _log.warning("workers did not answer", missing=sorted(set(asked) - set(answers)))
+            _log.warning("workers did not answer", missing=sorted(asked - set(query.answers)))
         finally:
             del self._queries[request]
-        return answers
+        return query.answers
 
     # --- the loop ---
 
@@ -203,13 +219,8 @@ class Fleet:
             self._carry_out(self._state.handle(message, self._clock()))
 
     def _take_answer(self, answer: m.Answer) -> None:
-        if answer.request in self._queries:
-            self._queries[answer.request][answer.worker] = answer.body
-            self._scope.spawn(self._announce_answer(), name="announce answer")
-
-    async def _announce_answer(self) -> None:
-        async with self._answered:
-            self._answered.notify_all()
+        if query := self._queries.get(answer.request):
+            query.take(answer)
 
     async def _beat(self) -> None:
         while True:

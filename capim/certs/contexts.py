@@ -30,13 +30,13 @@ def server_context(
     if client_ca_pem is not None:
         context.verify_mode = ssl.CERT_OPTIONAL
         context.load_verify_locations(cadata=client_ca_pem.decode("ascii"))
-    _load_chain(context, cert_pem, key_pem)
+    load_chain(context, cert_pem, key_pem)
     return context
 
 
-def _load_chain(context: ssl.SSLContext, cert_pem: bytes, key_pem: bytes) -> None:
+def load_chain(context: ssl.SSLContext, cert_pem: bytes, key_pem: bytes) -> None:
     """Hand the key to OpenSSL, which reads paths only, without it ever touching a disk."""
-    descriptor = os.memfd_create("serving", os.MFD_CLOEXEC)
+    descriptor = os.memfd_create("key", os.MFD_CLOEXEC)
     try:
         with open(descriptor, "wb", closefd=False) as file:
             file.write(cert_pem + b"\n" + key_pem)

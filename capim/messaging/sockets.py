@@ -65,9 +65,9 @@ def ipc_address(folder: Path) -> str:
 class _Endpoint:
     """One ZeroMQ socket on the running event loop."""
 
-    def __init__(self, kind: int, *, context: zmq.Context[zmq.Socket[bytes]] | None = None) -> None:
-        self._context = context or zmq.Context.instance()
-        self._socket: zmq.Socket[bytes] = self._context.socket(kind)
+    def __init__(self, kind: int) -> None:
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
+        self._socket: zmq.Socket[bytes] = context.socket(kind)
         self._socket.linger = 500  # ms: a last `Stop` may still leave; nothing else waits for it
         self._socket.sndhwm = self._socket.rcvhwm = HIGH_WATER_MARK
         self._loop = asyncio.get_running_loop()

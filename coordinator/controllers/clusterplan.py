@@ -21,9 +21,14 @@ from coordinator.controllers.conditions import (
     Severity,
     State,
     apply,
-    paused_state,
+    with_paused,
 )
-from coordinator.controllers.patches import difference, with_finalizer, without_finalizer
+from coordinator.controllers.patches import (
+    difference,
+    status_difference,
+    with_finalizer,
+    without_finalizer,
+)
 from coordinator.controllers.secrets import CA, ETCD_CA, SERVICE_ACCOUNT, Authorities
 from coordinator.placement import ENDPOINT_ANNOTATION, PLACEMENT_ANNOTATION, Placement, Placements
 from coordinator.ports import PortLeases, PortRange, PortsExhaustedError
@@ -80,8 +85,10 @@ class ClusterPlanner:
         if view.key is None:
             return _plan_ownerless(obj)
         if reasons := gates.pauses(view.cluster, obj):
-            after = apply(_held(obj), infra.PAUSED_CONDITION, paused_state(reasons), view.now)
-            return ClusterPlan(status=_status(obj, {"conditions": after}), waiting_for="unpausing")
+            after = with_paused(obj, reasons, view.now)
+            return ClusterPlan(
+                status=status_difference(obj, {"conditions": after}), waiting_for="unpausing"
+            )
         if gates.deleting(obj):
             return _plan_delete(obj, view.key, view.gone)
         if view.cluster is None:
@@ -122,10 +129,10 @@ class ClusterPlanner:
             worker, spec = self._desired(view, key)
         except PortsExhaustedError as error:
             state = State(PORTS_EXHAUSTED_REASON, str(error), Severity.WARNING)
-            status = _status(obj, {"conditions": _ready(obj, state, view.now)})
+            status = status_difference(obj, {"conditions": _ready(obj, state, view.now)})
             return ClusterPlan(status=status, requeue_after_s=_EXHAUSTED_RETRY_S)
         if occupied is not None:
-            status = _status(obj, {"conditions": _ready(obj, occupied, view.now)})
+            status = status_difference(obj, {"conditions": _ready(obj, occupied, view.now)})
             return ClusterPlan(status=status, ensure=(worker, spec), waiting_for="another port")
         if view.listener is None or view.listener.port != spec.port:
             return ClusterPlan(ensure=(worker, spec), waiting_for="its worker to bind the port")
@@ -149,7 +156,7 @@ class ClusterPlanner:
         return ClusterPlan(
             ensure=(worker, spec),
             patch=difference(obj, after),
-            status=_status(obj, ready),
+            status=status_difference(obj, ready),
             new_server=f"https://{advertised}" if stale and stale != advertised else "",
         )
 
@@ -258,17 +265,7 @@ def _network(network: JsonObject) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _held(obj: JsonObject) -> list[JsonObject]:
-    return (obj.get("status") or {}).get("conditions") or []
-
-
 def _ready(obj: JsonObject, state: State, now: float) -> list[JsonObject]:
     """Return the conditions of an object that is not paused, with Ready as given."""
-    conditions = apply(_held(obj), infra.PAUSED_CONDITION, paused_state(()), now)
+    conditions = with_paused(obj, (), now)
     return apply(conditions, infra.READY_CONDITION, state, now)
-
-
-def _status(obj: JsonObject, after: JsonObject) -> JsonObject:
-    """Return the patch on the status; empty when it says all this already."""
-    changed = difference(obj.get("status") or {}, after)
-    return {"status": changed} if changed else {}

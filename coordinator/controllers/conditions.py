@@ -86,7 +86,13 @@ def _order(condition: JsonObject) -> tuple[bool, str]:
     return (condition["type"] != infra.READY_CONDITION, condition["type"])
 
 
-def paused_state(reasons: Iterable[str]) -> State:
+def with_paused(obj: JsonObject, reasons: Iterable[str], at: float) -> list[JsonObject]:
+    """Return the object's conditions with Paused as the reasons say: none, and it is not paused."""
+    before = (obj.get("status") or {}).get("conditions") or []
+    return apply(before, infra.PAUSED_CONDITION, _paused_state(reasons), at)
+
+
+def _paused_state(reasons: Iterable[str]) -> State:
     """Say that reconciliation is paused, and why; or that it is not."""
     if message := ", ".join(reasons):
         return State(infra.PAUSED_REASON, message)

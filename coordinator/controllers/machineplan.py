@@ -16,8 +16,13 @@ from capim.api.gvk import NamespacedName
 from capim.api.meta import JsonObject, get_condition, parse_time
 from capim.api.workload import MachineProgress, MachineSpec, Phase
 from coordinator.controllers import gates
-from coordinator.controllers.conditions import Severity, State, apply, paused_state, summary
-from coordinator.controllers.patches import difference, with_finalizer, without_finalizer
+from coordinator.controllers.conditions import Severity, State, apply, summary, with_paused
+from coordinator.controllers.patches import (
+    difference,
+    status_difference,
+    with_finalizer,
+    without_finalizer,
+)
 from coordinator.controllers.secrets import Authorities
 
 _CONDITION_OF: Final = {
@@ -103,8 +108,10 @@ def _paused(view: MachineView) -> MachinePlan | None:
     reasons = gates.pauses(view.cluster, obj)
     if not reasons:
         return None
-    conditions = apply(_held(obj), infra.PAUSED_CONDITION, paused_state(reasons), view.now)
-    return MachinePlan(status=_status(obj, {"conditions": conditions}), waiting_for="unpausing")
+    conditions = with_paused(obj, reasons, view.now)
+    return MachinePlan(
+        status=status_difference(obj, {"conditions": conditions}), waiting_for="unpausing"
+    )
 
 
 def _deleted(view: MachineView) -> MachinePlan | None:
@@ -257,7 +264,7 @@ def _conditions(
     """Return the status patch for these states of phases; those not given wait for the VM."""
     obj, now = view.infra, view.now
     waiting = State(infra.WAITING_FOR_VM_PROVISIONED_REASON, severity=Severity.INFO)
-    conditions = apply(_held(obj), infra.PAUSED_CONDITION, paused_state(()), now)
+    conditions = with_paused(obj, (), now)
     for phase in _phases(view):
         at = now
         if progress is not None:
@@ -271,7 +278,7 @@ def _conditions(
     after: JsonObject = {"conditions": conditions}
     if provisioned and progress is not None:
         after |= _provisioned(view, progress)
-    return _status(obj, after)
+    return status_difference(obj, after)
 
 
 def _provisioned(view: MachineView, progress: MachineProgress) -> JsonObject:
@@ -284,13 +291,3 @@ def _provisioned(view: MachineView, progress: MachineProgress) -> JsonObject:
     if domain:
         fields["failureDomain"] = domain
     return fields
-
-
-def _held(obj: JsonObject) -> list[JsonObject]:
-    return (obj.get("status") or {}).get("conditions") or []
-
-
-def _status(obj: JsonObject, after: JsonObject) -> JsonObject:
-    """Return the patch on the status; empty when it says all this already."""
-    changed = difference(obj.get("status") or {}, after)
-    return {"status": changed} if changed else {}

@@ -21,6 +21,12 @@ def difference(before: JsonObject, after: JsonObject) -> JsonObject:
     return patch
 
 
+def status_difference(obj: JsonObject, after: JsonObject) -> JsonObject:
+    """Return the patch on the object's status; empty when it says all this already."""
+    changed = difference(obj.get("status") or {}, after)
+    return {"status": changed} if changed else {}
+
+
 def at_version(patch: JsonObject, obj: JsonObject) -> JsonObject:
     """Return the patch so that it applies to this version of the object only.
 

@@ -26,7 +26,6 @@ from coordinator.kube.informers import Informer, Scope
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
 
     from capim.aio.clock import Clock
     from capim.aio.tasks import TaskScope
@@ -79,11 +78,6 @@ class StandIn:
     def all(self, gvr: GVR) -> list[JsonObject]:
         """Return every object of a watched kind, for the live view."""
         return list(self._informers[gvr].all())
-
-    def on_change(self, callback: Callable[[], None]) -> None:
-        """Call back after every change of a watched object."""
-        for informer in self._informers.values():
-            informer.on_change(lambda before, after: callback())
 
     def _changed(self, before: JsonObject | None, after: JsonObject | None) -> None:
         obj = after or before

@@ -21,6 +21,7 @@ from capim.aio.clock import wall_clock
 from capim.aio.tasks import TaskScope
 from capim.api.gvk import NamespacedName
 from capim.api.workload import ClusterSpec, ListenerState, MachineSpec, Phase
+from capim.certs.contexts import load_chain
 from capim.certs.issue import client_certificate, new_key, self_signed_ca
 from capim.certs.pem import dump_private_key
 from coordinator.fleet import Fleet
@@ -108,10 +109,7 @@ def client_context() -> ssl.SSLContext:
         CA, key, common_name="admin", organizations=["system:masters"], now=wall_clock()
     )
     context = ssl.create_default_context(cadata=CA.certificate.decode())
-    memory = os.memfd_create("client")
-    os.write(memory, certificate + dump_private_key(key))
-    context.load_cert_chain(f"/proc/self/fd/{memory}")
-    os.close(memory)
+    load_chain(context, certificate, dump_private_key(key))
     return context
 
 
