@@ -92,6 +92,7 @@ PROGRAMS: Final = {
     for program in (
         _kubernetes("kube-apiserver"),
         _kubernetes("kube-controller-manager"),
+        _kubernetes("kubectl"),
         Program("etcd", "etcd", "."),
         *_cluster_api("1.7"),
         *_cluster_api("1.14"),

@@ -1,0 +1,70 @@
+"""A fake workload cluster alone in a process: `python -m tests.conformance.fake FOLDER`.
+
+One control plane machine and one worker, whole from the start, behind a free port of loopback. Writes
+`FOLDER/kubeconfig` for an administrator once clients are let in, and serves until it is interrupted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from capim.aio.clock import wall_clock
+from capim.certs.issue import client_certificate, new_key
+from capim.certs.pem import dump_private_key
+from tests.support.served import running
+from tests.unit.catalogue.site import make_cluster
+
+if TYPE_CHECKING:
+    from tests.support.served import Running
+
+
+def kubeconfig(cluster: Running) -> str:
+    """Return a kubeconfig for a member of system:masters."""
+    authority, key = cluster.authorities.ca, new_key()
+    certificate = client_certificate(
+        authority,
+        key,
+        common_name="kubernetes-admin",
+        organizations=("system:masters",),
+        now=wall_clock(),
+    )
+    user = {
+        "client-certificate-data": base64.b64encode(certificate).decode(),
+        "client-key-data": base64.b64encode(dump_private_key(key)).decode(),
+    }
+    server = {
+        "server": cluster.url,
+        "certificate-authority-data": base64.b64encode(authority.certificate).decode(),
+    }
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "fake", "cluster": server}],
+        "users": [{"name": "admin", "user": user}],
+        "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "admin"}}],
+        "current-context": "fake",
+    }
+    return yaml.safe_dump(config)
+
+
+async def serve(folder: Path) -> None:
+    """Serve a cluster until the process is asked to end."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    _, served = make_cluster("demo-cp-0")
+    async with running(served) as cluster:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.joinpath("kubeconfig").write_text(kubeconfig(cluster))
+        await stop.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(Path(sys.argv[1])))
