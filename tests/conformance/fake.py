@@ -61,9 +61,13 @@ async def serve(folder: Path) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     _, served = make_cluster("demo-cp-0")
     async with running(served) as cluster:
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.joinpath("kubeconfig").write_text(kubeconfig(cluster))
+        _write(folder, kubeconfig(cluster))
         await stop.wait()
+
+
+def _write(folder: Path, text: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.joinpath("kubeconfig").write_text(text)
 
 
 if __name__ == "__main__":
