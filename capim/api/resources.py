@@ -2,22 +2,27 @@
 
 Discovery, routing, the store's rules and the documentation all read this table. Rows are in the order
 a kube-apiserver 1.35 lists its groups; names, short names, categories, verbs and subresources are what
-its discovery answers. Left out: kinds it computes and does not store (reviews, componentstatuses), the
-`proxy` subresources, and second views of a stored kind (events.k8s.io, autoscaling/v1).
+its discovery answers. A row may be a second view of what another row stores (`storage`), or name what
+is computed for each request and never stored. Clusters of every Kubernetes version serve this table.
 """
 
 # ruff: noqa: E501 - a row of the table is one line, however long
 
 from __future__ import annotations
 
+import base64
 import enum
-from dataclasses import dataclass
+import hashlib
+import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from capim.api.gvk import GVK, GVR, split_api_version
+from capim.api.meta import JsonObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
 
 ALL_VERBS: Final = (
     "create",
@@ -26,6 +31,17 @@ ALL_VERBS: Final = (
     "get",
     "list",
     "patch",
+    "update",
+    "watch",
+)
+#: in the order in which discovery lists them for custom resources
+CUSTOM_VERBS: Final = (
+    "delete",
+    "deletecollection",
+    "get",
+    "list",
+    "patch",
+    "create",
     "update",
     "watch",
 )
@@ -92,6 +108,10 @@ class Resource:
     custom: bool = False  #: defined by a CustomResourceDefinition: no strategic merge patches
     list_kind_name: str = ""  #: where it is not the kind plus `List`
     columns: tuple[PrinterColumn, ...] = ()  #: of a custom resource; none: its age
+    stored: bool = True  #: False: computed for each request, the store never holds one
+    storage: GVK | None = None  #: the kind it is stored as, where that is not its own
+    #: openAPIV3Schema of a custom resource; None where its definition has none
+    schema: JsonObject | None = field(default=None, compare=False, repr=False)
 
     @property
     def scope(self) -> Scope:
@@ -121,11 +141,34 @@ class Resource:
     @property
     def group_resource(self) -> tuple[str, str]:
         """What all versions of a kind share: where its objects are stored."""
-        return (self.group, self.plural)
+        return (self.storage.group if self.storage else self.group, self.plural)
+
+    @property
+    def storage_version_hash(self) -> str:
+        """Tell apart what is stored, as discovery does; empty for what is not stored."""
+        if not self.stored:
+            return ""
+        stored_as = "/".join(self.storage or self.gvk)
+        return base64.b64encode(hashlib.sha256(stored_as.encode()).digest()[:8]).decode()
 
     def subresource(self, name: str) -> Subresource | None:
         """Return the subresource of this name, or None."""
         return next((sub for sub in self.subresources if sub.name == name), None)
+
+
+_VERSION: Final = re.compile(r"v(\d+)(?:(alpha|beta)(\d+))?")
+_STABILITY: Final = {"alpha": 0, "beta": 1, None: 2}
+
+
+def _discovery_order(resource: Resource) -> tuple[bool, str, tuple[int, int, int], str]:
+    """Sort custom resources behind the others: by group, then v2, v1, v1beta1, whatever else."""
+    if not resource.custom:
+        return (False, "", (0, 0, 0), "")
+    found = _VERSION.fullmatch(resource.version)
+    age = (1, 0, 0)
+    if found is not None:
+        age = (-_STABILITY[found[2]], -int(found[1]), -int(found[3] or 0))
+    return (True, resource.group, age, "" if found else resource.version)
 
 
 class ResourceTable:
@@ -153,9 +196,12 @@ class ResourceTable:
         return self._by_gvk.get(gvk)
 
     def groups(self) -> dict[str, dict[str, list[Resource]]]:
-        """Group the table for discovery: group -> version -> resources, in the table's order."""
+        """Group the table for discovery: group -> version -> resources, in the table's order.
+
+        Groups of custom resources follow by name, their versions from the newest on.
+        """
         groups: dict[str, dict[str, list[Resource]]] = {}
-        for resource in self._resources:
+        for resource in sorted(self._resources, key=_discovery_order):
             groups.setdefault(resource.group, {}).setdefault(resource.version, []).append(resource)
         return groups
 
@@ -182,13 +228,14 @@ _SUBRESOURCES: Final[dict[str, tuple[str, tuple[str, ...], str, str]]] = {
     "finalize": ("", ("update",), "", ""),
     "log": ("", ("get",), "", ""),
     "portforward": ("PodPortForwardOptions", _CONNECT, "", ""),
+    "proxy": ("{}ProxyOptions", ("create", "delete", "get", "patch", "update"), "", ""),
     "resize": ("", _READ_WRITE, "", ""),
     "scale": ("Scale", _READ_WRITE, "autoscaling", "v1"),
     "status": ("", _READ_WRITE, "", ""),
     "token": ("TokenRequest", ("create",), "authentication.k8s.io", "v1"),
 }
 _POD_SUBRESOURCES: Final = (
-    "attach binding ephemeralcontainers eviction exec log portforward resize status"
+    "attach binding ephemeralcontainers eviction exec log portforward proxy resize status"
 )
 _POD_FIELDS: Final = (
     "spec.nodeName",
@@ -220,7 +267,8 @@ def subresources_of(kind: str, names: str) -> tuple[Subresource, ...]:
     made = []
     for name in names.split():
         own_kind, verbs, group, version = _SUBRESOURCES[name]
-        made.append(Subresource(name, own_kind or kind, verbs, group, version))
+        own_kind = own_kind.format(kind) or kind
+        made.append(Subresource(name, own_kind, verbs, group, version))
     return tuple(made)
 
 
@@ -237,6 +285,8 @@ def _row(
     generation: bool = False,
     fields: tuple[str, ...] = (),
     names: NameRule = NameRule.SUBDOMAIN,
+    stored: bool = True,
+    storage: str = "",
 ) -> Resource:
     group, version = split_api_version(api_version)
     return Resource(
@@ -253,6 +303,8 @@ def _row(
         generation=generation,
         field_labels=fields,
         name_rule=names,
+        stored=stored,
+        storage=GVK(*split_api_version(storage), kind) if storage else None,
     )
 
 
@@ -273,7 +325,7 @@ WORKLOAD_RESOURCES: Final = ResourceTable([
     _row("v1", "events", "Event", "ev", fields=_EVENT_FIELDS),
     _row("v1", "limitranges", "LimitRange", "limits"),
     _row("v1", "namespaces", "Namespace", "ns", cluster=True, sub="finalize status", verbs=_NAMESPACE_VERBS, fields=("status.phase",), names=_LABEL),
-    _row("v1", "nodes", "Node", "no", cluster=True, sub="status", fields=("spec.unschedulable",)),
+    _row("v1", "nodes", "Node", "no", cluster=True, sub="proxy status", fields=("spec.unschedulable",)),
     _row("v1", "persistentvolumeclaims", "PersistentVolumeClaim", "pvc", sub="status"),
     _row("v1", "persistentvolumes", "PersistentVolume", "pv", cluster=True, sub="status"),
     _row("v1", "pods", "Pod", "po", sub=_POD_SUBRESOURCES, category="all", generation=True, fields=_POD_FIELDS),
@@ -282,7 +334,7 @@ WORKLOAD_RESOURCES: Final = ResourceTable([
     _row("v1", "resourcequotas", "ResourceQuota", "quota", sub="status"),
     _row("v1", "secrets", "Secret", fields=("type",)),
     _row("v1", "serviceaccounts", "ServiceAccount", "sa", sub="token"),
-    _row("v1", "services", "Service", "svc", sub="status", category="all", fields=("spec.clusterIP", "spec.type"), names=NameRule.LABEL_1035),
+    _row("v1", "services", "Service", "svc", sub="proxy status", category="all", fields=("spec.clusterIP", "spec.type"), names=NameRule.LABEL_1035),
     _row("apiregistration.k8s.io/v1", "apiservices", "APIService", cluster=True, sub="status", category=_EXTENSIONS),
     _row("apps/v1", "controllerrevisions", "ControllerRevision"),
     _row("apps/v1", "daemonsets", "DaemonSet", "ds", sub="status", category="all", generation=True),

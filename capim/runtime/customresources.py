@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from capim.api.resources import PrinterColumn, Resource, Subresource, subresources_of
+from capim.api.gvk import GVK
+from capim.api.resources import CUSTOM_VERBS, PrinterColumn, Resource, Subresource, subresources_of
 from capim.runtime.validation import invalid
 
 if TYPE_CHECKING:
@@ -133,13 +134,21 @@ def _resource(spec: JsonObject, version: JsonObject) -> Resource:
         singular=names.get("singular") or names["kind"].lower(),
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
+        verbs=CUSTOM_VERBS,
         subresources=_subresources(names["kind"], version.get("subresources") or {}),
         generation=True,
         field_labels=tuple(field["jsonPath"].removeprefix(".") for field in selectable),
         custom=True,
         list_kind_name=names.get("listKind") or "",
         columns=printer_columns(version),
+        storage=_storage(spec),
+        schema=(version.get("schema") or {}).get("openAPIV3Schema"),
     )
+
+
+def _storage(spec: JsonObject) -> GVK:
+    stored = next(version["name"] for version in spec["versions"] if version.get("storage"))
+    return GVK(spec["group"], stored, spec["names"]["kind"])
 
 
 def printer_columns(version: JsonObject) -> tuple[PrinterColumn, ...]:

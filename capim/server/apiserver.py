@@ -16,6 +16,7 @@ import structlog
 from capim.api.errors import APIError, method_not_allowed, no_such_resource
 from capim.server import discovery as documents
 from capim.server.auth import Authenticator
+from capim.server.documents import cached_response
 from capim.server.handlers import error_response, respond
 from capim.server.http import Response
 from capim.server.listing import parse_selectors
@@ -40,7 +41,6 @@ _log = structlog.get_logger(__name__)
 
 #: parsing a path is a fifth of the price of a GET; a cluster is asked for some tens of paths
 _PARSED_LIMIT: Final = 64
-_VARY: Final = ((b"Vary", b"Accept"),)
 
 
 class ApiServer:
@@ -173,10 +173,11 @@ class ApiServer:
         if path.startswith(documents.HEALTH_PATHS):
             return self._health(path, info)
         accept = exchange.headers.get(b"accept", b"").decode("latin-1")
-        found = self._discovery().document(path, accept)
+        address = exchange.headers.get(b"host", b"").decode("latin-1")
+        found = self._discovery().document(path, accept, address)
         if found is None:
             raise no_such_resource()
-        return Response(200, found[0], found[1], _VARY)
+        return cached_response(exchange, found)
 
     def _health(self, path: str, info: PathInfo) -> Response:
         if path not in documents.HEALTH_PATHS and path.rpartition("/")[2] not in documents.CHECKS:

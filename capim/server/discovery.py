@@ -1,14 +1,15 @@
 """What is served, as discovery documents: plain and aggregated, made once for each table. Pure.
 
 Clusters without CustomResourceDefinitions share one table and so one set of documents. The aggregated
-form (KEP-3352) is answered where `Accept` asks for it, v2 before v2beta1; controller-runtime and
-kubectl ask for both and fall back to the plain form.
+form (KEP-3352) is answered where `Accept` asks for it; as of 1.35 v2 alone, so that a client which
+knows v2beta1 only is answered plainly.
 """
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
@@ -16,14 +17,26 @@ from capim.server.openapi import group_version_document, root_document
 
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
-    from capim.api.resources import Resource, ResourceTable
+    from capim.api.resources import Resource, ResourceTable, Subresource
 
 _AGGREGATED_GROUP: Final = "apidiscovery.k8s.io"
 _AGGREGATED_KIND: Final = "APIGroupDiscoveryList"
+_AGGREGATED_VERSION: Final = "v2"
 _OPENAPI: Final = "/openapi/v3"
 PLAIN: Final = b"application/json"
+AGGREGATED: Final = (
+    f"application/json;g={_AGGREGATED_GROUP};v={_AGGREGATED_VERSION};as={_AGGREGATED_KIND}".encode()
+)
 HEALTH_PATHS: Final = ("/healthz", "/livez", "/readyz")
 CHECKS: Final = ("ping", "log", "etcd", "informer-sync")
+
+
+class Document(NamedTuple):
+    """A document as it is sent; `etag` is empty where a real server sends none."""
+
+    body: bytes
+    content_type: bytes = PLAIN
+    etag: bytes = b""
 
 
 class Discovery:
@@ -31,22 +44,30 @@ class Discovery:
 
     def __init__(self, table: ResourceTable) -> None:
         self._groups = table.groups()
-        self._made: dict[tuple[str, str], bytes] = {}
+        self._made: dict[tuple[str, bool], Document] = {}
 
-    def document(self, path: str, accept: str) -> tuple[bytes, bytes] | None:
-        """Return the document at `path` and its content type, or None where there is none."""
-        version = _aggregated_version(accept) if path in {"/api", "/apis"} else ""
-        key = (path, version)
+    def document(self, path: str, accept: str, address: str = "") -> Document | None:
+        """Return the document at `path`, or None where there is none.
+
+        Args:
+            path: without a slash at its end.
+            accept: the request's header.
+            address: `host:port` of the server, named by the list of core versions.
+        """
+        aggregated = path in {"/api", "/apis"} and _wants_aggregated(accept)
+        if path == "/api" and not aggregated:
+            return Document(orjson.dumps(self._core_versions(address)) + b"\n")
+        key = (path, aggregated)
         if key not in self._made:
             if not self._is_path(path):
                 return None  # and nothing is remembered for paths that clients make up
-            made = self._aggregated(path, version) if version else self._plain(path)
-            self._made[key] = orjson.dumps(made)
-        return self._made[key], _aggregated_type(version) if version else PLAIN
+            self._made[key] = self._make(path, aggregated=aggregated)
+        return self._made[key]
 
     def paths(self) -> list[str]:
         """List what GET / lists, in order."""
-        paths = {"/api", "/apis", "/version", *HEALTH_PATHS}
+        paths = {"/api", "/apis", "/apis/", "/version", *HEALTH_PATHS}
+        paths |= {"/openapi/v3", "/openapi/v3/"}
         for group, versions in self._groups.items():
             if group:
                 paths.add(f"/apis/{group}")
@@ -70,26 +91,37 @@ class Discovery:
         roots = self._by_path()
         return group_version_document(path, roots[path]) if path else root_document(list(roots))
 
+    def _make(self, path: str, *, aggregated: bool) -> Document:
+        if not aggregated:
+            return Document(orjson.dumps(self._plain(path)) + b"\n")
+        body = orjson.dumps(self._aggregated(path)) + b"\n"
+        return Document(body, AGGREGATED, etag_of(body))
+
+    def _core_versions(self, address: str) -> JsonObject:
+        made: JsonObject = {"kind": "APIVersions", "versions": list(self._groups.get("", {}))}
+        servers = [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}]
+        return made | {"serverAddressByClientCIDRs": servers}
+
     def _plain(self, path: str) -> JsonObject:
         if path.startswith(_OPENAPI):
             return self._openapi(path.removeprefix(_OPENAPI).strip("/"))
-        if path == "/api":
-            return {"kind": "APIVersions", "versions": list(self._groups.get("", {}))}
         if path == "/apis":
             groups = [_group(name, versions) for name, versions in self._groups.items() if name]
             return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
         parts = path.split("/")[2:]
         if path.startswith("/api/"):
-            return _resource_list(parts[0], self._groups[""][parts[0]])
+            # without an apiVersion of its own, as every real server since 1.0
+            return {"kind": "APIResourceList"} | _resources(parts[0], self._groups[""][parts[0]])
         if len(parts) == 1:
             group = _group(parts[0], self._groups[parts[0]])
             return {"kind": "APIGroup", "apiVersion": "v1", **group}
-        return _resource_list("/".join(parts), self._groups[parts[0]][parts[1]])
+        resources = _resources("/".join(parts), self._groups[parts[0]][parts[1]])
+        return {"kind": "APIResourceList", "apiVersion": "v1"} | resources
 
-    def _aggregated(self, path: str, version: str) -> JsonObject:
+    def _aggregated(self, path: str) -> JsonObject:
         items = [
             {
-                "metadata": {"name": group, "creationTimestamp": None},
+                "metadata": {"name": group} if group else {},
                 "versions": [
                     {
                         "version": name,
@@ -102,10 +134,9 @@ class Discovery:
             for group, versions in self._groups.items()
             if bool(group) is (path == "/apis")
         ]
-        api_version = f"{_AGGREGATED_GROUP}/{version}"
         return {
             "kind": _AGGREGATED_KIND,
-            "apiVersion": api_version,
+            "apiVersion": f"{_AGGREGATED_GROUP}/{_AGGREGATED_VERSION}",
             "metadata": {},
             "items": items,
         }
@@ -115,6 +146,11 @@ class Discovery:
 def discovery_of(table: ResourceTable) -> Discovery:
     """Return the documents of a table; clusters that share a table share them."""
     return Discovery(table)
+
+
+def etag_of(body: bytes) -> bytes:
+    """Return a document's entity tag, as a real server makes it."""
+    return b'"%b"' % hashlib.sha512(body).hexdigest().upper().encode()
 
 
 def version_document(git_version: str) -> bytes:
@@ -152,7 +188,7 @@ def _group(name: str, versions: dict[str, list[Resource]]) -> JsonObject:
     return {"name": name, "versions": listed, "preferredVersion": listed[0]}
 
 
-def _resource_list(group_version: str, resources: list[Resource]) -> JsonObject:
+def _resources(group_version: str, resources: list[Resource]) -> JsonObject:
     rows: list[JsonObject] = []
     for resource in resources:
         row: dict[str, Any] = {
@@ -162,56 +198,45 @@ def _resource_list(group_version: str, resources: list[Resource]) -> JsonObject:
             "kind": resource.kind,
             "verbs": list(resource.verbs),
         }
-        if resource.short_names:
-            row["shortNames"] = list(resource.short_names)
-        if resource.categories:
-            row["categories"] = list(resource.categories)
-        rows += [row, *_plain_subresources(resource)]
-    return {
-        "kind": "APIResourceList",
-        "apiVersion": "v1",
-        "groupVersion": group_version,
-        "resources": rows,
+        row |= _names(resource)
+        if resource.stored:
+            row["storageVersionHash"] = resource.storage_version_hash
+        rows += [row, *(_plain_subresource(resource, it) for it in resource.subresources)]
+    return {"groupVersion": group_version, "resources": rows}
+
+
+def _names(resource: Resource) -> JsonObject:
+    names = {"shortNames": resource.short_names, "categories": resource.categories}
+    return {field: list(value) for field, value in names.items() if value}
+
+
+def _plain_subresource(resource: Resource, subresource: Subresource) -> JsonObject:
+    row: dict[str, Any] = {
+        "name": f"{resource.plural}/{subresource.name}",
+        "singularName": "",
+        "namespaced": resource.namespaced,
     }
-
-
-def _plain_subresources(resource: Resource) -> list[JsonObject]:
-    rows: list[JsonObject] = []
-    for subresource in resource.subresources:
-        row: dict[str, Any] = {
-            "name": f"{resource.plural}/{subresource.name}",
-            "singularName": "",
-            "namespaced": resource.namespaced,
-            "kind": subresource.kind,
-            "verbs": list(subresource.verbs),
-        }
-        if subresource.group:
-            row["group"] = subresource.group
-        if subresource.version:
-            row["version"] = subresource.version
-        rows.append(row)
-    return rows
+    if subresource.group:
+        row |= {"group": subresource.group, "version": subresource.version}
+    return row | {"kind": subresource.kind, "verbs": list(subresource.verbs)}
 
 
 def _aggregated_resource(resource: Resource) -> JsonObject:
+    # a built-in kind of the version's own group leaves group and version empty, a custom one does not
+    group, version = (resource.group, resource.version) if resource.custom else ("", "")
     row: dict[str, Any] = {
         "resource": resource.plural,
-        "responseKind": _kind(resource.group, resource.version, resource.kind),
+        "responseKind": _kind(group, version, resource.kind),
         "scope": resource.scope.value,
         "singularResource": resource.singular,
         "verbs": list(resource.verbs),
     }
-    if resource.short_names:
-        row["shortNames"] = list(resource.short_names)
-    if resource.categories:
-        row["categories"] = list(resource.categories)
+    row |= _names(resource)
     if resource.subresources:
         row["subresources"] = [
             {
                 "subresource": it.name,
-                "responseKind": _kind(
-                    it.group or resource.group, it.version or resource.version, it.kind
-                ),
+                "responseKind": _kind(it.group or group, it.version or version, it.kind),
                 "verbs": list(it.verbs),
             }
             for it in resource.subresources
@@ -223,20 +248,16 @@ def _kind(group: str, version: str, kind: str) -> JsonObject:
     return {"group": group, "version": version, "kind": kind}
 
 
-def _aggregated_version(accept: str) -> str:
-    """Return the aggregated version that a client prefers and we speak; empty: the plain form."""
+def _wants_aggregated(accept: str) -> bool:
+    """Tell whether a client prefers the aggregated form, in the version that is spoken."""
     for media_range in accept.split(","):
         name, *parameters = (part.strip() for part in media_range.split(";"))
         if name not in {"application/json", "*/*"}:
             continue
         wanted = dict(part.partition("=")[::2] for part in parameters)
-        if wanted.get("as") is None:
-            return ""
+        if "as" not in wanted:
+            return False
         is_ours = wanted.get("g") == _AGGREGATED_GROUP and wanted["as"] == _AGGREGATED_KIND
-        if is_ours and wanted.get("v") in {"v2", "v2beta1"}:
-            return wanted["v"]
-    return ""
-
-
-def _aggregated_type(version: str) -> bytes:
-    return f"application/json;g={_AGGREGATED_GROUP};v={version};as={_AGGREGATED_KIND}".encode()
+        if is_ours and wanted.get("v") == _AGGREGATED_VERSION:
+            return True
+    return False

@@ -117,3 +117,8 @@ def test_without_takes_all_versions_away() -> None:
 def test_a_resource_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="twice"):
         ResourceTable([WIDGETS, WIDGETS])
+
+
+def test_storage_version_hashes_are_a_real_servers() -> None:
+    assert served("apps", "v1", "deployments").storage_version_hash == "8aSe+NMegvE="
+    assert served("", "v1", "configmaps").storage_version_hash == "qFsyl6wFWjQ="

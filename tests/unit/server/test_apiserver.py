@@ -217,7 +217,24 @@ def test_other_paths(client: MemoryClient) -> None:
     assert client.ask("GET", "/readyz/ping").body == b"ok"
     assert client.ask("GET", "/readyz/none").status == 404
     assert b"[+]etcd ok" in client.ask("GET", "/livez?verbose").body
-    assert client.ask("GET", "/api/v1/").headers["Vary"] == "Accept"
+    assert client.ask("GET", "/api/v1/").json()["kind"] == "APIResourceList"
+    versions = client.ask("GET", "/api").json()
+    assert versions["serverAddressByClientCIDRs"][0]["clientCIDR"] == "0.0.0.0/0"
+
+
+def test_aggregated_discovery_is_sent_once(client: MemoryClient) -> None:
+    accept = {"Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"}
+    first = client.ask("GET", "/apis", **accept)
+    assert (first.status, first.headers["Vary"]) == (200, "Accept")
+    etag = first.headers["Etag"]
+    for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+        again = client.ask("GET", "/apis", **accept, **{"If-None-Match": known})
+        assert (again.status, again.body, again.headers["Etag"]) == (304, b"", etag)
+    other = client.ask("GET", "/apis", **accept, **{"If-None-Match": '"other"'})
+    assert other.status == 200
+
+
+def test_openapi_v2_is_not_served(client: MemoryClient) -> None:
     assert client.ask("GET", "/openapi/v2").status == 404
 
 
