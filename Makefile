@@ -24,8 +24,8 @@ check: $(STAMP) ## format, lint, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-e2e: $(STAMP) ## real Cluster API controllers, 1.7 and 1.14 (needs Go)
-	$(BIN)/pytest tests/e2e -m e2e -p no:xdist $(ARGS)
+e2e: $(STAMP) ## real Cluster API controllers, 1.7 and 1.14, and the cases beside a real API server (needs Go)
+	$(BIN)/pytest tests/conformance tests/e2e -m e2e -p no:xdist $(ARGS)
 
 bench: $(STAMP) ## CAPIM beside the Go in-memory provider, both lines of Cluster API (needs Go)
 	$(BIN)/python -m tests.e2e.measure --line 1.7 $(ARGS)

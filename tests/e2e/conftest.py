@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import signal
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -75,15 +74,9 @@ def _dump(fleet: Fleet, folder: Path) -> None:
 
 @pytest.fixture(scope="package", autouse=True)
 def no_orphans() -> Iterator[None]:
-    """Turn a request to end into an interrupt, so that everything started is stopped."""
-    processes.adopt_orphans()
-
-    def end(*_: object) -> None:
-        pytest.exit("asked to end", returncode=1)
-
-    before = signal.signal(signal.SIGTERM, end)
-    yield
-    signal.signal(signal.SIGTERM, before)
+    """Stop everything that was started also when the run is asked to end."""
+    with processes.ending_cleanly():
+        yield
 
 
 @pytest.fixture(scope="package")

@@ -7,6 +7,7 @@ account for the children.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -16,8 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import pytest
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _PROC: Final = Path("/proc")
 _PR_SET_PDEATHSIG: Final = 1
@@ -29,6 +32,19 @@ _TICK_S: Final = 1 / os.sysconf("SC_CLK_TCK")
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent dies."""
     _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+@contextlib.contextmanager
+def ending_cleanly() -> Iterator[None]:
+    """Turn a request to end into the end of the test run, so that everything started is stopped."""
+    adopt_orphans()
+
+    def end(*_: object) -> None:
+        pytest.exit("asked to end", returncode=1)
+
+    before = signal.signal(signal.SIGTERM, end)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 @dataclass
