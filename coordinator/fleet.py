@@ -59,6 +59,10 @@ class FleetOptions(Protocol):
         """The address listeners bind."""
 
     @property
+    def workload_simulation(self) -> str:
+        """How much of a control plane is simulated for workloads."""
+
+    @property
     def verbosity(self) -> int:
         """`--v`."""
 
@@ -142,6 +146,7 @@ class Fleet:
         return [
             *("--bind-host", options.bind_host),
             *("--v", str(options.verbosity), "--logging-format", options.logging_format),
+            *("--workload-simulation", options.workload_simulation),
         ]
 
     def begin(self) -> None:

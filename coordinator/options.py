@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from capim.api.meta import parse_duration
+from capim.api.workload import Simulation
 from coordinator.ports import PortRange
 from coordinator.tlsoptions import TLSOptions
 
@@ -64,6 +65,7 @@ class Options:
     bind_host: str = ""
     runtime_dir: str = ""
     debug_address: str = "127.0.0.1:19000"
+    workload_simulation: Simulation = Simulation.PODS
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,13 @@ FLAGS: Final = (
     _Flag("bind_host", str, _A_TEXT, "Address the listeners bind; empty: all."),
     _Flag("runtime_dir", str, _A_TEXT, "Private folder for sockets and locks."),
     _Flag("debug_address", _address, _AN_ADDRESS, "Serves /listeners and /clusters."),
+    _Flag(
+        "workload_simulation",
+        Simulation,
+        "off, status or pods",
+        "What becomes of Deployments, Jobs and the like in workload clusters: pods that run on their "
+        "nodes, statuses alone, or nothing (for scale).",
+    ),
 )
 
 _BY_NAME: Final = {flag.flag: flag for flag in FLAGS}

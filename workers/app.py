@@ -22,6 +22,7 @@ import uvloop
 from capim.aio import logs
 from capim.aio.clock import Clock, wall_clock
 from capim.aio.tasks import TaskScope
+from capim.api.workload import Simulation
 from capim.messaging import envelope as m
 from capim.messaging.sockets import PeerBusyError, WorkerSocket
 from capim.server.requestlog import request_log
@@ -47,6 +48,7 @@ class WorkerOptions:
     bind_host: str
     verbosity: int
     logging_format: str
+    workload_simulation: Simulation
 
 
 def parse_options(arguments: Sequence[str] | None = None) -> WorkerOptions:
@@ -60,6 +62,9 @@ def parse_options(arguments: Sequence[str] | None = None) -> WorkerOptions:
     parser.add_argument("--bind-host", default="", help="address listeners bind; empty: all")
     parser.add_argument("--v", type=int, default=2, dest="verbosity", help="log verbosity")
     parser.add_argument("--logging-format", choices=("text", "json"), default="text")
+    parser.add_argument(
+        "--workload-simulation", type=Simulation, choices=tuple(Simulation), default=Simulation.PODS
+    )
     return WorkerOptions(**vars(parser.parse_args(arguments)))
 
 
@@ -71,8 +76,13 @@ class Worker:
         self._scope = scope
         self._clock = clock
         self._state = s.WorkerState(
-            options.name, life=secrets.token_hex(8), pid=os.getpid(), clock=clock
+            options.name,
+            life=secrets.token_hex(8),
+            pid=os.getpid(),
+            clock=clock,
+            simulation=options.workload_simulation,
         )
+        self._state.on_work = self._plan_tick
         self._listeners = Listeners(
             options.bind_host,
             scope=scope,
@@ -108,6 +118,9 @@ class Worker:
     def _take(self, instructions: Iterable[s.Instruction]) -> None:
         for instruction in instructions:
             self._todo.put_nowait(instruction)
+        self._plan_tick()
+
+    def _plan_tick(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         delay_s = max(self._state.next_deadline() - self._clock(), 0.0)

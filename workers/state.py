@@ -9,12 +9,13 @@ on until its orphan time has run out, and registers again until somebody answers
 from __future__ import annotations
 
 import heapq
+import math
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from capim.api.gvk import NamespacedName
-from capim.api.workload import ListenerState, ListenerStatus
+from capim.api.workload import ListenerState, ListenerStatus, Simulation
 from capim.messaging import envelope as m
 from capim.runtime.workload import WorkloadCluster
 
@@ -119,7 +120,15 @@ class Held:
 class WorkerState:
     """One worker's shard. One loop, no lock."""
 
-    def __init__(self, name: str, *, life: str, pid: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        life: str,
+        pid: int,
+        clock: Callable[[], float],
+        simulation: Simulation = Simulation.OFF,
+    ) -> None:
         self.name = name
         self.life = life
         self.pid = pid
@@ -132,7 +141,11 @@ class WorkerState:
         self._registered_at = clock()
         self._must_register = True
         self._version_floor = 0
+        self._simulation = simulation
         self._due: list[tuple[float, NamespacedName]] = []
+        self._planned: dict[NamespacedName, float] = {}  #: other entries of `_due` are stale
+        #: called when `next_deadline` is now, for a reason outside of commands and ticks
+        self.on_work: Callable[[], None] = lambda: None
 
     # --- commands ---
 
@@ -240,10 +253,26 @@ class WorkerState:
         first_version = max(int(self._clock() * 1000), self._version_floor + 1)
         # The version goes into the seed: UIDs drawn in one life must not come again in the next.
         rng = random.Random(f"{spec.uid}/{first_version}")  # noqa: S311 - no secrets
-        return WorkloadCluster(spec, clock=self._clock, rng=rng, first_version=first_version)
+        cluster = WorkloadCluster(
+            spec,
+            clock=self._clock,
+            rng=rng,
+            first_version=first_version,
+            simulation=self._simulation,
+        )
+        cluster.on_work = lambda: self._wake(cluster)
+        return cluster
+
+    def _wake(self, cluster: WorkloadCluster) -> None:
+        """Let a cluster go on soon: a client's write gave its controllers something to do."""
+        held = self.clusters.get(cluster.key)
+        if held is not None and held.cluster is cluster:
+            self._plan(cluster.key, self._clock())
+            self.on_work()
 
     def _drop(self, key: NamespacedName) -> Iterator[Instruction]:
         held = self.clusters.pop(key)
+        self._planned.pop(key, None)
         self._version_floor = max(self._version_floor, held.cluster.group.resource_version)
         yield DropListener(key)
 
@@ -296,7 +325,13 @@ class WorkerState:
     def _schedule(self, key: NamespacedName) -> None:
         deadline = self.clusters[key].cluster.next_deadline()
         if deadline is not None:
-            heapq.heappush(self._due, (deadline, key))
+            self._plan(key, deadline)
+
+    def _plan(self, key: NamespacedName, when: float) -> None:
+        """Look at a cluster again at a time; an earlier one that is planned stays."""
+        if self._planned.get(key, math.inf) > when:
+            self._planned[key] = when
+            heapq.heappush(self._due, (when, key))
 
     def next_deadline(self) -> float:
         """Return when `tick` has something to do at the latest, seconds since the epoch."""
@@ -309,8 +344,10 @@ class WorkerState:
         """Do what is due: phases that end, registration, the orphan's end."""
         now = self._clock()
         while self._due and self._due[0][0] <= now:
-            _, key = heapq.heappop(self._due)
-            yield from self._advance(key)
+            when, key = heapq.heappop(self._due)
+            if self._planned.get(key) == when:
+                del self._planned[key]
+                yield from self._advance(key)
         silent_s = now - self._heard_at
         if silent_s >= self._orphan_after_s:
             yield End(f"no coordinator for {silent_s:.0f} s")

@@ -73,6 +73,11 @@ class GarbageCollector:
         """Tell whether a namespace is being deleted."""
         return namespace in self._ending_namespaces
 
+    def dependents(self, uid: str) -> list[Stored]:
+        """Return the objects that name this uid among their owners."""
+        found = map(self._store.at, tuple(self._dependents.get(uid, ())))
+        return [dependent for dependent in found if dependent is not None]
+
     def validate(self) -> None:
         """Raise AssertionError where an invariant is broken; for tests."""
         expected: dict[str, dict[ObjectRef, None]] = {}
@@ -163,7 +168,7 @@ class GarbageCollector:
         return "waiting" if found.deleting and FOREGROUND in found.finalizers else "solid"
 
     def _orphan_dependents(self, stored: Stored) -> None:
-        for dependent in self._dependents_of(stored):
+        for dependent in self.dependents(stored.uid):
             body = dependent.json()
             owners = body["metadata"]["ownerReferences"]
             body["metadata"]["ownerReferences"] = [o for o in owners if o["uid"] != stored.uid]
@@ -174,7 +179,7 @@ class GarbageCollector:
 
     def _delete_dependents(self, stored: Stored) -> None:
         blocked = False
-        for dependent in self._dependents_of(stored):
+        for dependent in self.dependents(stored.uid):
             owners = dependent.json()["metadata"]["ownerReferences"]
             blocked |= any(o["uid"] == stored.uid and o.get("blockOwnerDeletion") for o in owners)
             if not dependent.deleting:
@@ -210,10 +215,6 @@ class GarbageCollector:
         current = self._store.at(ref_of(stored))
         if current is not None and not current.deleting:
             self._lifecycle.delete(current, _BACKGROUND)
-
-    def _dependents_of(self, stored: Stored) -> list[Stored]:
-        found = map(self._store.at, tuple(self._dependents.get(stored.uid, ())))
-        return [dependent for dependent in found if dependent is not None]
 
     def _drop_finalizer(self, stored: Stored, finalizer: str) -> None:
         body = stored.json()

@@ -87,6 +87,8 @@ class ResourceGroup:
         self._lifecycle = Lifecycle(self._store, clock)
         self._gc = GarbageCollector(self._store, self._lifecycle)
         self._store.observe = self._observe
+        #: told of every change as it is made; it may note it, but must not write
+        self.on_change: Callable[[Change], None] | None = None
 
     @property
     def resources(self) -> ResourceTable:
@@ -116,6 +118,14 @@ class ResourceGroup:
     def get(self, resource: Resource, namespace: str, name: str) -> Stored:
         """Return an object. Raises APIError: NotFound."""
         return self._find(resource, namespace, name).served_as(resource)
+
+    def find(self, resource: Resource, namespace: str, name: str) -> Stored | None:
+        """Return an object or None."""
+        return self._store.find(resource, namespace, name)
+
+    def dependents(self, uid: str) -> StoredList:
+        """Return the objects that name this one among their owners, in no certain order."""
+        return self._gc.dependents(uid)
 
     def list(
         self,
@@ -417,6 +427,8 @@ class ResourceGroup:
 
     def _observe(self, change: Change) -> None:
         self._gc.observe(change)
+        if self.on_change is not None:
+            self.on_change(change)
         if change.stored.resource.group_resource == customresources.DEFINITIONS:
             self._store.resources = customresources.table_after(self._store.resources, change)
 

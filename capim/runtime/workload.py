@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING
 from capim.api.kubernetes_versions import DEFAULT_LINE, lookup
 from capim.api.meta import format_time
 from capim.api.resources import WORKLOAD_RESOURCES
-from capim.api.workload import Phase
+from capim.api.workload import Phase, Simulation
 from capim.runtime.addresses import NodeAddresses, PodRanges
+from capim.runtime.controllers.manager import ControllerManager
 from capim.runtime.etcdmembers import EtcdCluster, EtcdError, identity
 from capim.runtime.inhabitants import Inhabitants, derived_uid
 from capim.runtime.machines import SimulatedMachine
@@ -50,6 +51,7 @@ class WorkloadCluster:
         clock: Callable[[], float],
         rng: random.Random,
         first_version: int,
+        simulation: Simulation = Simulation.OFF,
     ) -> None:
         self._spec = spec
         self._clock = clock
@@ -72,6 +74,11 @@ class WorkloadCluster:
         self._queue: list[tuple[float, int, str, str]] = []  # (when, order, name, uid)
         self._order = itertools.count()
         self._authorities_since = -math.inf if _has_authorities(spec) else math.inf
+        self._controllers = ControllerManager(self.group, simulation, root_ca=self._root_ca)
+        self._controllers.wake = self._wake
+        self._advancing = False
+        #: called when `advance` has something to do that `next_deadline` did not say before
+        self.on_work: Callable[[], None] = lambda: None
 
     # --- what it is --------------------------------------------------------------------------------
 
@@ -238,13 +245,29 @@ class WorkloadCluster:
         """Return when `advance()` has something to do (may be in the past), None for never."""
         while self._queue and not self._is_current(self._queue[0]):
             heapq.heappop(self._queue)
+        due = [self._queue[0][0]] if self._queue else []
         if self._changed:
-            return min(self._clock(), self._queue[0][0]) if self._queue else self._clock()
-        return self._queue[0][0] if self._queue else None
+            due.append(self._clock())
+        if self.serving and (controllers_due := self._controllers.next_deadline()) is not None:
+            due.append(controllers_due)
+        return min(due, default=None)
 
     def advance(self) -> list[MachineProgress]:
-        """Do all that is due now, in the order of its times; returns the machines that changed."""
-        now = self._clock()
+        """Do all that is due now, in the order of its times; returns the machines that changed.
+
+        Controllers do a part of what they have to do; `next_deadline` tells whether there is more.
+        """
+        self._advancing = True
+        try:
+            self._end_phases(self._clock())
+            if self.serving:
+                self._controllers.run()
+        finally:
+            self._advancing = False
+        changed, self._changed = self._changed, {}
+        return [self._machines[name].progress() for name in changed]
+
+    def _end_phases(self, now: float) -> None:
         while self._queue and self._queue[0][0] <= now:
             entry = heapq.heappop(self._queue)
             if not self._is_current(entry):
@@ -254,8 +277,13 @@ class WorkloadCluster:
             if phase is not None:
                 self._end_phase(machine, phase, due)
             self._schedule(machine)
-        changed, self._changed = self._changed, {}
-        return [self._machines[name].progress() for name in changed]
+
+    def _wake(self) -> None:
+        if self.serving and not self._advancing:
+            self.on_work()
+
+    def _root_ca(self) -> str:
+        return self._spec.ca.certificate.decode("ascii") if self._spec.ca else ""
 
     def _is_current(self, entry: tuple[float, int, str, str]) -> bool:
         when, _, name, uid = entry

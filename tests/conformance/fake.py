@@ -11,22 +11,20 @@ import base64
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import yaml
 
 from capim.aio.clock import wall_clock
-from capim.aio.tasks import TaskScope
+from capim.api.workload import Simulation
 from capim.certs.issue import client_certificate, new_key
 from capim.certs.pem import dump_private_key
+from tests.support.driving import driven
 from tests.support.served import running
 from tests.unit.catalogue.site import make_cluster
 
 if TYPE_CHECKING:
-    from capim.runtime.workload import WorkloadCluster
     from tests.support.served import Running
-
-_TICK_S: Final = 0.02
 
 
 def kubeconfig(cluster: Running) -> str:
@@ -63,20 +61,10 @@ async def serve(folder: Path) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    contents, served = make_cluster("demo-cp-0")
-    async with running(served) as cluster, TaskScope() as scope:
-        scope.spawn(_live(contents), name="timers")
+    workload, served = make_cluster("demo-cp-0", simulation=Simulation.PODS)
+    async with running(served) as cluster, driven(workload):
         _write(folder, kubeconfig(cluster))
         await stop.wait()
-
-
-async def _live(cluster: WorkloadCluster) -> None:
-    """Do what is due in the cluster, as a worker does; a request may bring a deadline forward."""
-    while True:
-        cluster.advance()
-        deadline = cluster.next_deadline()
-        wait_s = _TICK_S if deadline is None else deadline - wall_clock()
-        await asyncio.sleep(max(0.0, min(_TICK_S, wait_s)))
 
 
 def _write(folder: Path, text: str) -> None:

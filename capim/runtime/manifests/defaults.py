@@ -18,6 +18,14 @@ RBAC: Final = "rbac.authorization.k8s.io"
 API_SERVER_PORT: Final = 6443
 #: libyaml's is 2.5 times faster; not every build of PyYAML has it
 _DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+#: clients see this text
+_ROOT_CA_ANNOTATIONS: Final = {
+    "kubernetes.io/description": (
+        "Contains a CA bundle that can be used to verify the kube-apiserver when using internal "
+        "endpoints such as the internal service IP or kubernetes.default.svc. No other usage is "
+        "guaranteed across distributions of Kubernetes clusters."
+    )
+}
 _DEFAULT_SERVICES: Final = ipaddress.ip_network("10.128.0.0/12")
 
 
@@ -142,21 +150,24 @@ def kubernetes_service(service_cidr: str) -> JsonObject:
     }
 
 
+def root_ca(namespace: str, certificate: str) -> JsonObject:
+    """Return the ConfigMap by which pods trust the API server."""
+    name = "kube-root-ca.crt"
+    made = new_object("v1", "ConfigMap", name, namespace, annotations=dict(_ROOT_CA_ANNOTATIONS))
+    return made | {"data": {"ca.crt": certificate}}
+
+
 def bootstrap_objects(service_cidr: str, ca_certificate: str) -> list[JsonObject]:
     """Return what the API server and the controller manager of a new cluster make, namespaces aside."""
     everything = [
         rule(["*"], ["*"], ["*"]),
         {"nonResourceURLs": ["*"], "verbs": ["*"]},
     ]
-    root_ca = {"ca.crt": ca_certificate}
     names = [item["metadata"]["name"] for item in namespaces()]
     return [
         role("cluster-admin", "", everything),
         binding("cluster-admin", "", "cluster-admin", group("system:masters")),
         *(service_account("default", name) for name in names),
-        *(
-            new_object("v1", "ConfigMap", "kube-root-ca.crt", name) | {"data": root_ca}
-            for name in names
-        ),
+        *(root_ca(name, ca_certificate) for name in names),
         kubernetes_service(service_cidr),
     ]

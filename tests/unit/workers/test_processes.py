@@ -45,6 +45,7 @@ class Options:
     bind_host: str = "127.0.0.1"
     verbosity: int = 0
     logging_format: str = "text"
+    workload_simulation: str = "off"
 
 
 def machine(name: str, *, control_plane: bool) -> MachineSpec:

@@ -225,3 +225,20 @@ def test_a_refused_report_makes_the_worker_ask_for_a_sync(worker: Worker) -> Non
     assert len(reports(worker.tick_at(0.5), m.Register)) == 1
     worker.sync(machine())
     assert reports(worker.tick_at(0.5), m.Register) == []
+
+
+def test_a_write_that_controllers_care_for_makes_the_next_tick_due_now() -> None:
+    worker = Worker()
+    worker.do(worker.state.handle(m.Sync(EPOCH, (cluster(),), (machine(),))))
+    worker.do(worker.state.tick())
+    asked: list[str] = []
+    worker.state.on_work = lambda: asked.append("work")
+    group = worker.state.clusters[KEY].cluster.group
+    namespaces = next(one for one in group.resources if one.plural == "namespaces")
+    group.create(namespaces, "", {"metadata": {"name": "fresh"}})
+    assert asked == ["work"]
+    assert worker.state.next_deadline() <= worker.clock()
+    worker.do(worker.state.tick())
+    accounts = next(one for one in group.resources if one.plural == "serviceaccounts")
+    assert [stored.name for stored in group.list(accounts, "fresh").items] == ["default"]
+    assert worker.state.next_deadline() > worker.clock()

@@ -1,0 +1,78 @@
+"""Runs a cluster's controllers: a change brings keys into a queue, and the owner lets it be worked off.
+
+Nothing runs inside the write that caused it: a change only queues keys (a storm of changes is one key),
+and asks the owner, once, to call `run` soon. `run` does a bounded number of keys, so that a big rollout in
+one cluster does not hold up the others. What fails is tried again with a growing delay.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from capim.api.errors import APIError
+from capim.runtime.controllers.base import Context
+from capim.runtime.controllers.catalog import handlers
+from capim.runtime.workqueue import WorkQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from capim.api.workload import Simulation
+    from capim.runtime.controllers.base import Controller, Key
+    from capim.runtime.objects import Change
+    from capim.runtime.resourcegroup import ResourceGroup
+
+#: keys in one call of `run`: some 10 ms of work
+_KEYS_AT_ONCE: Final = 64
+
+
+class ControllerManager:
+    """The controllers of one cluster. One loop, no lock."""
+
+    def __init__(
+        self, group: ResourceGroup, simulation: Simulation, *, root_ca: Callable[[], str]
+    ) -> None:
+        self.context = Context(group, simulation, root_ca)
+        self.wake: Callable[[], None] = lambda: None  #: called when there is work again
+        self._handlers = handlers(simulation)
+        self._queue: WorkQueue[tuple[Controller, Key]] = WorkQueue()
+        self._awake = False
+        group.on_change = self._observe
+
+    def next_deadline(self) -> float | None:
+        """Return when `run` has something to do (the past: now), None for never."""
+        return 0.0 if len(self._queue) else self._queue.next_due()
+
+    def run(self) -> None:
+        """Do what is due, or a part of it: `next_deadline` tells whether there is more."""
+        self._awake = True  # what is caused from here on is seen by `next_deadline`
+        try:
+            for _ in range(_KEYS_AT_ONCE):
+                item = self._queue.take(self.context.now())
+                if item is None:
+                    break
+                self._reconcile(*item)
+                self._queue.done(item)
+        finally:
+            self._awake = False
+
+    def _reconcile(self, controller: Controller, key: Key) -> None:
+        item = (controller, key)
+        try:
+            again_at = controller.reconcile(self.context, *key)
+        except APIError:
+            self._queue.retry(item, self.context.now())
+            return
+        self._queue.forget(item)
+        if again_at is not None:
+            self._queue.add_at(item, again_at)
+
+    def _observe(self, change: Change) -> None:
+        handler = self._handlers.get(change.stored.resource.group_resource)
+        if handler is None:
+            return
+        for item in handler.concerned(self.context, change):
+            self._queue.add(item)
+        if not self._awake and len(self._queue):
+            self._awake = True
+            self.wake()
