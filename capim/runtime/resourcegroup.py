@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from capim.api.meta import JsonObject
     from capim.api.resources import Resource, ResourceTable
+    from capim.runtime.kinds.rules import BuiltinRules
     from capim.wire.selectors import FieldSelector, LabelSelector
 
 __all__ = [
@@ -78,6 +79,7 @@ class ResourceGroup:
         history_bytes: int = _HISTORY_BYTES,
         admission: Admission | None = None,
         require_namespace: bool = True,
+        rules: BuiltinRules | None = None,
     ) -> None:
         self._clock = clock
         self._new_uid = new_uid
@@ -86,6 +88,9 @@ class ResourceGroup:
         self._store = Store(resources, first_version, history_events, history_bytes)
         self._lifecycle = Lifecycle(self._store, clock)
         self._gc = GarbageCollector(self._store, self._lifecycle)
+        self._rules = rules
+        if rules is not None:
+            rules.bind(self._store)
         self._store.observe = self._observe
         #: told of every change as it is made; it may note it, but must not write
         self.on_change: Callable[[Change], None] | None = None
@@ -233,6 +238,8 @@ class ResourceGroup:
             resource, made["metadata"], now=self._clock(), uid=uid or self._new_uid()
         )
         strategies.prepare_create(resource, made, keep_status=keep_status)
+        if self._rules is not None and not keep_status:
+            made = self._rules.on_create(resource, made)
         made = self._admit(resource, made, None)
         name = made["metadata"]["name"]
         if self._store.find(resource, made["metadata"].get("namespace", ""), name):
@@ -397,6 +404,8 @@ class ResourceGroup:
             if resource.subresource("status"):
                 writes.keep_field(made, old, "status")
             strategies.prepare_update(resource, made, old)
+        if self._rules is not None and subresource != _WHOLE:
+            made = self._rules.on_update(resource, made, old, subresource)
         made = self._admit(resource, made, old)
         if not writes.wants_the_same(made, old) and resource.generation:
             made["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
@@ -429,6 +438,8 @@ class ResourceGroup:
         self._gc.observe(change)
         if self.on_change is not None:
             self.on_change(change)
+        if self._rules is not None:
+            self._rules.observe(change)
         if change.stored.resource.group_resource == customresources.DEFINITIONS:
             self._store.resources = customresources.table_after(self._store.resources, change)
 

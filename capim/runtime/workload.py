@@ -28,6 +28,7 @@ from capim.runtime.addresses import NodeAddresses, PodRanges
 from capim.runtime.controllers.manager import ControllerManager
 from capim.runtime.etcdmembers import EtcdCluster, EtcdError, identity
 from capim.runtime.inhabitants import Inhabitants, derived_uid
+from capim.runtime.kinds.rules import BuiltinRules
 from capim.runtime.machines import SimulatedMachine
 from capim.runtime.manifests import pods
 from capim.runtime.resourcegroup import ResourceGroup
@@ -61,6 +62,7 @@ class WorkloadCluster:
             clock=self._time,
             new_uid=lambda: str(uuid.UUID(int=rng.getrandbits(128), version=4)),
             first_version=first_version,
+            rules=BuiltinRules(service_cidr=spec.service_cidr),
         )
         self.etcd = EtcdCluster(
             identity(spec.uid, "cluster"), revision=lambda: self.group.resource_version
