@@ -45,7 +45,7 @@ class APIError(Exception):
         details = dict(self.details or {})
         if self.retry_after_s is not None:
             details["retryAfterSeconds"] = self.retry_after_s
-        if details:
+        if details or self.details is not None:
             status["details"] = details
         return status
 
@@ -80,7 +80,8 @@ def not_found(resource: str, group: str, name: str) -> APIError:
 
 def no_such_resource() -> APIError:
     """404: the path names no group, version or resource that is served."""
-    return APIError("NotFound", 404, "the server could not find the requested resource")
+    message = "the server could not find the requested resource"
+    return APIError("NotFound", 404, message, details={})
 
 
 def already_exists(resource: str, group: str, name: str) -> APIError:
@@ -131,7 +132,7 @@ def forbidden(resource: str, group: str, name: str, why: str) -> APIError:
 def method_not_allowed() -> APIError:
     """405: the resource does not serve this verb."""
     message = "the server does not allow this method on the requested resource"
-    return APIError("MethodNotAllowed", 405, message)
+    return APIError("MethodNotAllowed", 405, message, details={})
 
 
 def unsupported_media_type(got: str, accepted: str) -> APIError:

@@ -217,6 +217,7 @@ class ResourceTable:
 
 _READ_WRITE: Final = ("get", "patch", "update")
 _CONNECT: Final = ("create", "get")
+_CREATE: Final = ("create",)
 #: subresource -> kind (empty: the resource's own), verbs, group, version
 _SUBRESOURCES: Final[dict[str, tuple[str, tuple[str, ...], str, str]]] = {
     "approval": ("", _READ_WRITE, "", ""),
@@ -312,6 +313,8 @@ _LABEL: Final = NameRule.LABEL
 _PATH: Final = NameRule.PATH_SEGMENT
 _EXTENSIONS: Final = "api-extensions"
 _ADMISSION: Final = "admissionregistration.k8s.io/v1"
+_AUTHENTICATION: Final = "authentication.k8s.io/v1"
+_AUTHORIZATION: Final = "authorization.k8s.io/v1"
 _FLOW: Final = "flowcontrol.apiserver.k8s.io/v1"
 _NET: Final = "networking.k8s.io/v1"
 _RBAC: Final = "rbac.authorization.k8s.io/v1"
@@ -320,6 +323,8 @@ _STORAGE: Final = "storage.k8s.io/v1"
 
 # fmt: off
 WORKLOAD_RESOURCES: Final = ResourceTable([
+    _row("v1", "bindings", "Binding", verbs=_CREATE, stored=False),
+    _row("v1", "componentstatuses", "ComponentStatus", "cs", cluster=True, verbs=("get", "list"), stored=False),
     _row("v1", "configmaps", "ConfigMap", "cm"),
     _row("v1", "endpoints", "Endpoints", "ep"),
     _row("v1", "events", "Event", "ev", fields=_EVENT_FIELDS),
@@ -341,6 +346,12 @@ WORKLOAD_RESOURCES: Final = ResourceTable([
     _row("apps/v1", "deployments", "Deployment", "deploy", sub="scale status", category="all", generation=True),
     _row("apps/v1", "replicasets", "ReplicaSet", "rs", sub="scale status", category="all", generation=True),
     _row("apps/v1", "statefulsets", "StatefulSet", "sts", sub="scale status", category="all", generation=True),
+    _row(_AUTHENTICATION, "selfsubjectreviews", "SelfSubjectReview", cluster=True, verbs=_CREATE, stored=False),
+    _row(_AUTHENTICATION, "tokenreviews", "TokenReview", cluster=True, verbs=_CREATE, stored=False),
+    _row(_AUTHORIZATION, "localsubjectaccessreviews", "LocalSubjectAccessReview", verbs=_CREATE, stored=False),
+    _row(_AUTHORIZATION, "selfsubjectaccessreviews", "SelfSubjectAccessReview", cluster=True, verbs=_CREATE, stored=False),
+    _row(_AUTHORIZATION, "selfsubjectrulesreviews", "SelfSubjectRulesReview", cluster=True, verbs=_CREATE, stored=False),
+    _row(_AUTHORIZATION, "subjectaccessreviews", "SubjectAccessReview", cluster=True, verbs=_CREATE, stored=False),
     _row("autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", "hpa", sub="status", category="all"),
     _row("batch/v1", "cronjobs", "CronJob", "cj", sub="status", category="all", generation=True),
     _row("batch/v1", "jobs", "Job", sub="status", category="all", generation=True, fields=("status.successful",)),

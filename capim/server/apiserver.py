@@ -10,15 +10,17 @@ import email.utils
 import time
 from typing import TYPE_CHECKING, Final
 
-import orjson
 import structlog
 
-from capim.api.errors import APIError, method_not_allowed, no_such_resource
-from capim.server import discovery as documents
+from capim.api.errors import APIError
+from capim.runtime.authorization import AlwaysAllow
+from capim.runtime.rbac import RoleBased
+from capim.server import paths
+from capim.server.access import check_access
 from capim.server.auth import Authenticator
-from capim.server.documents import cached_response
+from capim.server.endpoints import Asked, Control, endpoint_of
 from capim.server.handlers import error_response, respond
-from capim.server.http import Response
+from capim.server.impersonation import impersonated
 from capim.server.listing import parse_selectors
 from capim.server.metrics import RequestLabels
 from capim.server.negotiation import Form, form_of, not_acceptable
@@ -30,9 +32,9 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
-    from capim.api.resources import ResourceTable
-    from capim.server.discovery import Discovery
-    from capim.server.http import Exchange
+    from capim.api.identity import User
+    from capim.runtime.authorization import Authorizer
+    from capim.server.http import Exchange, Response
     from capim.server.metrics import Metrics
     from capim.server.requestlog import RequestLog
     from capim.server.served import Served
@@ -67,9 +69,15 @@ class ApiServer:
         self._rng = rng
         self._connect = connect
         self._request_log = request_log
-        self._authenticator = Authenticator(served.group, clock, anonymous=anonymous)
+        self._authenticator = Authenticator(
+            served.group, clock, anonymous=anonymous or served.authorization == "RBAC"
+        )
+        authorizer: Authorizer = AlwaysAllow()
+        if served.authorization == "RBAC":
+            authorizer = RoleBased(served.group)
+        self._authorizes = isinstance(authorizer, RoleBased)
+        self._control = Control(served, self._authenticator, authorizer, clock)
         self._cluster = served.name if metrics.per_cluster else ""
-        self._documents: tuple[ResourceTable, Discovery] | None = None
         self._parsed_by = served.group.resources
         self._parsed: dict[tuple[str, bytes], RequestInfo | PathInfo] = {}
         self._second = 0
@@ -80,9 +88,9 @@ class ApiServer:
         started = time.perf_counter()
         info: RequestInfo | PathInfo | None = None
         try:
-            self._authenticator.authenticate(exchange)
+            user = self._user(exchange)
             info = self._parse(exchange)
-            code = self._answer(exchange, info)
+            code = self._answer(exchange, info, user)
         except APIError as error:
             code = error.code
             exchange.respond(error_response(error))
@@ -108,6 +116,16 @@ class ApiServer:
             self._date = email.utils.formatdate(now, usegmt=True).encode()
         return self._date
 
+    def _user(self, exchange: Exchange) -> User:
+        """Tell who asks, or for whom he acts, and let him pass."""
+        user = self._authenticator.authenticate(exchange)
+        authorizer = self._control.authorizer
+        if b"impersonate-user" in exchange.headers or b"impersonate-group" in exchange.headers:
+            user = impersonated(user, exchange.headers, authorizer)
+        if self._authorizes:
+            check_access(authorizer, user, exchange)
+        return user
+
     def _parse(self, exchange: Exchange) -> RequestInfo | PathInfo:
         """Tell what is asked for; informers and controllers ask for the same again and again."""
         table = self._group.resources
@@ -123,11 +141,11 @@ class ApiServer:
             self._parsed[key] = info
         return info
 
-    def _answer(self, exchange: Exchange, info: RequestInfo | PathInfo) -> int:
+    def _answer(self, exchange: Exchange, info: RequestInfo | PathInfo, user: User) -> int:
         if isinstance(info, PathInfo):
-            response = self._document(exchange, info)
+            response = paths.answer(exchange, info, self._served)
         elif (form := form_of(exchange.headers.get(b"accept", b""))) is not Form.OBJECT:
-            return self._answer_table(exchange, info, form)
+            return self._answer_table(exchange, info, form, user)
         elif info.verb == "watch":
             self._watch(exchange, info)
             return 200
@@ -135,11 +153,11 @@ class ApiServer:
             self._connect(exchange, info)
             return 101
         else:
-            response = respond(exchange, info, self._group)
+            response = self._respond(exchange, info, user)
         exchange.respond(response)
         return response.status
 
-    def _answer_table(self, exchange: Exchange, info: RequestInfo, form: Form) -> int:
+    def _answer_table(self, exchange: Exchange, info: RequestInfo, form: Form, user: User) -> int:
         """Answer as `_answer` does, in rows and columns."""
         if form is Form.NOTHING:
             raise not_acceptable()
@@ -147,7 +165,7 @@ class ApiServer:
         if info.verb == "watch":
             self._watch(exchange, info, writer.line)
             return 200
-        response = writer.response(respond(exchange, info, self._group))
+        response = writer.response(self._respond(exchange, info, user))
         exchange.respond(response)
         return response.status
 
@@ -161,35 +179,11 @@ class ApiServer:
         session = WatchSession(self._group, info, plan, rewrite)
         session.start(exchange, parse_selectors(info), self._rng)
 
-    def _document(self, exchange: Exchange, info: PathInfo) -> Response:
-        """Answer a path that is no resource."""
-        if exchange.method not in {"GET", "HEAD"}:
-            raise method_not_allowed()
-        path = info.path.rstrip("/") or "/"
-        if path == "/":
-            return Response(200, orjson.dumps({"paths": self._discovery().paths()}))
-        if path == "/version":
-            return Response(200, documents.version_document(self._served.kubernetes_version()))
-        if path.startswith(documents.HEALTH_PATHS):
-            return self._health(path, info)
-        accept = exchange.headers.get(b"accept", b"").decode("latin-1")
-        address = exchange.headers.get(b"host", b"").decode("latin-1")
-        found = self._discovery().document(path, accept, address)
-        if found is None:
-            raise no_such_resource()
-        return cached_response(exchange, found)
-
-    def _health(self, path: str, info: PathInfo) -> Response:
-        if path not in documents.HEALTH_PATHS and path.rpartition("/")[2] not in documents.CHECKS:
-            raise no_such_resource()
-        body = documents.health_document(path, verbose="verbose" in info.query)
-        return Response(200, body, b"text/plain; charset=utf-8")
-
-    def _discovery(self) -> Discovery:
-        table = self._group.resources
-        if self._documents is None or self._documents[0] is not table:
-            self._documents = (table, documents.discovery_of(table))
-        return self._documents[1]
+    def _respond(self, exchange: Exchange, info: RequestInfo, user: User) -> Response:
+        endpoint = endpoint_of(info)
+        if endpoint is None:
+            return respond(exchange, info, self._group)
+        return endpoint(Asked(self._control, exchange, info, user))
 
     def _count(self, info: RequestInfo | PathInfo | None, code: int, seconds: float) -> None:
         if isinstance(info, RequestInfo):

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import hmac
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from capim.api.errors import APIError, unauthorized
 from capim.api.gvk import GVR
+from capim.api.identity import ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, User
 from capim.api.meta import parse_time
 
 if TYPE_CHECKING:
@@ -24,30 +25,29 @@ if TYPE_CHECKING:
     from capim.server.http import Exchange
 
 _SECRETS: Final = GVR("", "v1", "secrets")
+_CREDENTIAL: Final = "authentication.kubernetes.io/credential-id"
 _BOOTSTRAP_TYPE: Final = "bootstrap.kubernetes.io/token"
 _PUBLIC: Final = ("/healthz", "/livez", "/readyz", "/version")
 _PUBLIC_BELOW: Final = tuple(f"{path}/" for path in _PUBLIC[:3])
 
 
-@dataclass(frozen=True, slots=True)
-class User:
-    """Somebody who is known."""
-
-    name: str
-    groups: tuple[str, ...]
+_ANONYMOUS: Final = User(ANONYMOUS, (UNAUTHENTICATED,))
 
 
-_ANONYMOUS: Final = User("system:anonymous", ("system:unauthenticated",))
+def user_of_certificate(peer: Mapping[str, Any] | None, encoded: bytes = b"") -> User | None:
+    """Read user and groups from a verified certificate, as `SSLObject.getpeercert` gives it.
 
-
-def user_of_certificate(peer: Mapping[str, Any] | None) -> User | None:
-    """Read user and groups from a verified certificate, as `SSLObject.getpeercert` gives it."""
+    `encoded` is its DER form; the digest tells reviews which credential was shown.
+    """
     if not peer:
         return None
     names = [pair for relative in peer.get("subject", ()) for pair in relative]
     groups = tuple(value for key, value in names if key == "organizationName")
     name = next((value for key, value in names if key == "commonName"), "")
-    return User(name, (*groups, "system:authenticated")) if name else None
+    if not name:
+        return None
+    extra = {_CREDENTIAL: (f"X509SHA256={hashlib.sha256(encoded).hexdigest()}",)} if encoded else {}
+    return User(name, (*groups, AUTHENTICATED), extra=extra)
 
 
 class Authenticator:
@@ -71,14 +71,21 @@ class Authenticator:
         header = exchange.headers.get(b"authorization", b"")
         if header:
             kind, _, token = header.decode("latin-1").partition(" ")
-            user = self._bootstrap(token.strip()) if kind.lower() == "bearer" else None
-            if user is None:
+            found = self.of_token(token.strip()) if kind.lower() == "bearer" else ""
+            if isinstance(found, str):
                 raise unauthorized()
-            return user
+            return found[0]
         path = exchange.target.partition(b"?")[0].decode("latin-1")
         if self._anonymous or path in _PUBLIC or path.startswith(_PUBLIC_BELOW):
             return _ANONYMOUS
         raise unauthorized()
+
+    def of_token(
+        self, token: str, audiences: tuple[str, ...] = ()
+    ) -> tuple[User, tuple[str, ...]] | str:
+        """Return who a token belongs to and which of the wanted audiences it is for, or why nobody."""
+        user = self._bootstrap(token)
+        return (user, audiences) if user else "invalid bearer token"
 
     def _bootstrap(self, token: str) -> User | None:
         identity, _, secret = token.partition(".")
@@ -95,7 +102,7 @@ class Authenticator:
         if not self._is_valid(data, identity, secret):
             return None
         extra = filter(None, data.get("auth-extra-groups", "").split(","))
-        groups = ("system:bootstrappers", *extra, "system:authenticated")
+        groups = ("system:bootstrappers", *extra, AUTHENTICATED)
         return User(f"system:bootstrap:{identity}", groups)
 
     def _is_valid(self, data: Mapping[str, str], identity: str, secret: str) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
+from capim.server import health
 from capim.server.openapi import group_version_document, root_document
 
 if TYPE_CHECKING:
@@ -27,8 +28,18 @@ PLAIN: Final = b"application/json"
 AGGREGATED: Final = (
     f"application/json;g={_AGGREGATED_GROUP};v={_AGGREGATED_VERSION};as={_AGGREGATED_KIND}".encode()
 )
-HEALTH_PATHS: Final = ("/healthz", "/livez", "/readyz")
-CHECKS: Final = ("ping", "log", "etcd", "informer-sync")
+#: what GET / lists beside the groups and the health checks
+_OTHER_PATHS: Final = (
+    "/.well-known/openid-configuration",
+    "/apis/",
+    "/metrics",
+    "/metrics/slis",
+    "/openapi/v2",
+    "/openapi/v3",
+    "/openapi/v3/",
+    "/openid/v1/jwks",
+    "/version",
+)
 
 
 class Document(NamedTuple):
@@ -66,18 +77,28 @@ class Discovery:
 
     def paths(self) -> list[str]:
         """List what GET / lists, in order."""
-        paths = {"/api", "/apis", "/apis/", "/version", *HEALTH_PATHS}
-        paths |= {"/openapi/v3", "/openapi/v3/"}
+        paths = self._group_paths().union(_OTHER_PATHS)
+        for root in health.PATHS:
+            paths.add(root)
+            paths.update(f"{root}/{check}" for check in health.checks_of(root))
+        return sorted(paths)
+
+    def has_group(self, group: str) -> bool:
+        """Tell whether anything is served under an API group."""
+        return group in self._groups
+
+    def _group_paths(self) -> set[str]:
+        paths = {"/api", "/apis"}
         for group, versions in self._groups.items():
             if group:
                 paths.add(f"/apis/{group}")
             paths.update(f"{_root(group)}/{version}" for version in versions)
-        return sorted(paths)
+        return paths
 
     def _is_path(self, path: str) -> bool:
         if path.startswith(_OPENAPI):
             return path == _OPENAPI or path.removeprefix(f"{_OPENAPI}/") in self._by_path()
-        return path.startswith("/api") and path in self.paths()
+        return path.startswith("/api") and path in self._group_paths()
 
     def _by_path(self) -> dict[str, list[Resource]]:
         """Return the resources by `api/v1` or `apis/apps/v1`."""
@@ -151,32 +172,6 @@ def discovery_of(table: ResourceTable) -> Discovery:
 def etag_of(body: bytes) -> bytes:
     """Return a document's entity tag, as a real server makes it."""
     return b'"%b"' % hashlib.sha512(body).hexdigest().upper().encode()
-
-
-def version_document(git_version: str) -> bytes:
-    """Make the body of /version for a Kubernetes version such as `v1.29.0`."""
-    major, _, rest = git_version.removeprefix("v").partition(".")
-    return orjson.dumps(
-        {
-            "major": major,
-            "minor": rest.partition(".")[0],
-            "gitVersion": git_version,
-            "gitCommit": "",
-            "gitTreeState": "clean",
-            "buildDate": "1970-01-01T00:00:00Z",
-            "goVersion": "",
-            "compiler": "",
-            "platform": "linux/amd64",
-        }
-    )
-
-
-def health_document(path: str, *, verbose: bool) -> bytes:
-    """Make the text of a health check that passes."""
-    if not verbose:
-        return b"ok"
-    lines = [f"[+]{check} ok" for check in CHECKS]
-    return "\n".join([*lines, f"{path.strip('/')} check passed", ""]).encode()
 
 
 def _root(group: str) -> str:

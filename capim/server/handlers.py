@@ -12,9 +12,9 @@ from capim.runtime.eviction import evict
 from capim.runtime.listing import list_body
 from capim.runtime.objects import Page
 from capim.server.bodies import decode_body, decode_delete_options, decode_patch, dry_run_of
-from capim.server.http import Response
+from capim.server.http import PAGE_NOT_FOUND, Response
 from capim.server.listing import exact_version, parse_selectors
-from capim.server.routes import integer
+from capim.server.routes import PageNotFound, integer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,14 +60,14 @@ def _list(_: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
 
 def _create(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
     dry_run = dry_run_of(info.query)
-    body = _object(exchange, info.resource)
+    body = request_object(exchange, info.resource)
     stored = group.create(info.resource, info.namespace or "", body, dry_run=dry_run)
     return Response(201, stored.data)
 
 
 def _update(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
     dry_run = dry_run_of(info.query)
-    body = _object(exchange, subresources.view_resource(info.resource, info.subresource))
+    body = request_object(exchange, subresources.view_resource(info.resource, info.subresource))
     stored = group.update(
         info.resource,
         info.namespace or "",
@@ -165,7 +165,7 @@ _SUBRESOURCES: Final[dict[str, Callable[[Exchange, RequestInfo, ResourceGroup], 
 _RUN_SOMETHING: Final = frozenset({"attach", "exec", "portforward", "proxy"})
 
 
-def _object(exchange: Exchange, resource: Resource) -> JsonObject:
+def request_object(exchange: Exchange, resource: Resource) -> JsonObject:
     """Decode the body as an object of this kind; a body that names none is taken for one."""
     body = decode_body(_content_type(exchange), exchange.body)
     got = (
@@ -196,6 +196,8 @@ def _deleted_status(stored: Stored) -> bytes:
 def error_response(error: APIError) -> Response:
     """Answer with the refusal's Status; the one place that turns an error into HTTP."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    if isinstance(error, PageNotFound):
+        return PAGE_NOT_FOUND
     if error.retry_after_s is not None:
         headers = ((b"Retry-After", b"%d" % error.retry_after_s),)
     return Response(error.code, orjson.dumps(error.status()), headers=headers)

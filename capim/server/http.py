@@ -44,6 +44,11 @@ class Response:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
+TEXT: Final = b"text/plain; charset=utf-8"
+NO_SNIFF: Final = (b"X-Content-Type-Options", b"nosniff")
+PAGE_NOT_FOUND: Final = Response(404, b"404 page not found\n", TEXT, (NO_SNIFF,))
+
+
 class Session(Protocol):
     """What takes over a connection after an upgrade."""
 

@@ -173,7 +173,8 @@ class Listener:
         context = connection.context
         member = self._contexts.member_of(context)
         if member is None:
-            user = user_of_certificate(connection.getpeercert())
+            encoded = connection.getpeercert(binary_form=True) or b""
+            user = user_of_certificate(connection.getpeercert(), encoded)
             return HttpConnection(self._api, peer=user)
         if connection.getpeercert() is None:
             _log.info("etcd client has no certificate", cluster=self._served.name, member=member)

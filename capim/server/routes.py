@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import unquote, unquote_plus
 
-from capim.api.errors import bad_request, method_not_allowed, no_such_resource
+from capim.api.errors import APIError, bad_request, method_not_allowed, no_such_resource
 from capim.api.gvk import GVR
 from capim.api.resources import Resource
 
@@ -57,6 +57,13 @@ class PathInfo:
 
     path: str
     query: Query = field(default_factory=_no_query)
+
+
+class PageNotFound(APIError):
+    """404 outside of every API group: a page of text, no Status."""
+
+    def __init__(self) -> None:
+        super().__init__("NotFound", 404, "404 page not found")
 
 
 def is_true(text: str | None) -> bool:
@@ -123,6 +130,8 @@ def _parse_resource(
     if parts[0] == "namespaces" and len(parts) > 2 and not _of_namespace(parts):
         namespace, parts = parts[1], parts[2:]
     resource = table.by_gvr(GVR(group, version, parts[0]))
+    if resource is None and all(group != it.group for it in table):
+        raise PageNotFound
     if resource is None or len(parts) > 3:
         raise no_such_resource()
     if resource.namespaced is (namespace is None) and not _everywhere(resource, parts):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import httptools
 import orjson
 
+from capim.api.identity import User
 from capim.server.apiserver import ApiServer
-from capim.server.auth import User
 from capim.server.http import HttpConnection
 from capim.server.metrics import Metrics
 from tests.support.served import Answer, make_served

@@ -162,8 +162,8 @@ def test_delete_precondition(client: MemoryClient) -> None:
     [
         pytest.param("GET", f"{NODES}/a", None, 404, "NotFound", id="absent"),
         pytest.param("PATCH", f"{NODES}/a", {}, 404, "NotFound", id="patch-absent"),
-        pytest.param("GET", "/apis/none/v1", None, 404, "NotFound", id="group"),
-        pytest.param("GET", "/nothing", None, 404, "NotFound", id="path"),
+        pytest.param("GET", "/apis/apps/v9", None, 404, "NotFound", id="version-of-a-group"),
+        pytest.param("GET", "/api/v2/pods", None, 404, "NotFound", id="core-version"),
         pytest.param("PUT", "/version", None, 405, "MethodNotAllowed", id="method"),
         pytest.param(
             "POST",
@@ -188,6 +188,13 @@ def test_refusal_is_a_status(
     said = answer.json()
     assert (said["kind"], said["apiVersion"], said["status"]) == ("Status", "v1", "Failure")
     assert (said["reason"], said["code"]) == (reason, status)
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/apis/none", "/apis/none/v1/things", "/livez/none"])
+def test_outside_of_every_group_is_a_page_of_text(client: MemoryClient, path: str) -> None:
+    answer = client.ask("GET", path)
+    assert (answer.status, answer.body) == (404, b"404 page not found\n")
+    assert answer.headers["Content-Type"].startswith("text/plain")
 
 
 def test_unsupported_formats(client: MemoryClient) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from capim.api.gvk import GVK
 from capim.api.resources import WORKLOAD_RESOURCES, Resource, ResourceTable
-from capim.server.discovery import Discovery, discovery_of, health_document, version_document
+from capim.server.discovery import Discovery, discovery_of
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList"
 CONTROLLER_RUNTIME = ",".join([*map(AGGREGATED.format, ("v2", "v2beta1")), "application/json"])
@@ -162,18 +162,3 @@ def test_root_lists_every_path_there_is() -> None:
     paths = Discovery(WORKLOAD_RESOURCES).paths()
     assert {"/api", "/api/v1", "/apis/apps", "/apis/apps/v1", "/readyz", "/version"} <= set(paths)
     assert paths == sorted(paths)
-
-
-@pytest.mark.parametrize(
-    ("version", "major", "minor"), [("v1.29.0", "1", "29"), ("v1.33.0-beta.0", "1", "33")]
-)
-def test_version(version: str, major: str, minor: str) -> None:
-    body = orjson.loads(version_document(version))
-    assert (body["gitVersion"], body["major"], body["minor"]) == (version, major, minor)
-
-
-def test_health() -> None:
-    assert health_document("/livez", verbose=False) == b"ok"
-    verbose = health_document("/readyz", verbose=True).decode().splitlines()
-    assert verbose[0] == "[+]ping ok"
-    assert verbose[-1] == "readyz check passed"

@@ -1,0 +1,65 @@
+"""What is served under a resource's path and is no stored object: found here, answered elsewhere. No I/O.
+
+`endpoint_of` costs a read of a stored kind one attribute and one comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from capim.api.identity import User
+from capim.runtime.authorization import Authorizer
+from capim.server import components, reviews
+from capim.server.auth import Authenticator
+from capim.server.http import Exchange
+from capim.server.routes import RequestInfo
+from capim.server.served import Served
+
+if TYPE_CHECKING:
+    from capim.server.http import Response
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What the endpoints of one cluster share."""
+
+    served: Served
+    authenticator: Authenticator
+    authorizer: Authorizer
+    clock: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request, who asks, and of which cluster."""
+
+    control: Control
+    exchange: Exchange
+    info: RequestInfo
+    user: User
+
+
+Endpoint: TypeAlias = Callable[[Asked], "Response"]
+
+_AUTHENTICATION: Final = "authentication.k8s.io"
+_AUTHORIZATION: Final = "authorization.k8s.io"
+#: group, plural, subresource
+_ENDPOINTS: Final[dict[tuple[str, str, str], Endpoint]] = {
+    ("", "componentstatuses", ""): components.component_statuses,
+    (_AUTHENTICATION, "selfsubjectreviews", ""): reviews.review_self,
+    (_AUTHENTICATION, "tokenreviews", ""): reviews.review_token,
+    (_AUTHORIZATION, "localsubjectaccessreviews", ""): reviews.review_access,
+    (_AUTHORIZATION, "selfsubjectaccessreviews", ""): reviews.review_access,
+    (_AUTHORIZATION, "selfsubjectrulesreviews", ""): reviews.review_rules,
+    (_AUTHORIZATION, "subjectaccessreviews", ""): reviews.review_access,
+}
+
+
+def endpoint_of(info: RequestInfo) -> Endpoint | None:
+    """Return what answers instead of the store; None: the store does."""
+    resource = info.resource
+    if not info.subresource and resource.stored:
+        return None
+    return _ENDPOINTS.get((resource.group, resource.plural, info.subresource))

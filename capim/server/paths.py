@@ -1,0 +1,68 @@
+"""Paths that are no resources: discovery, health, version, and the page that is not there. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from capim.api.errors import method_not_allowed, no_such_resource
+from capim.server import health, version
+from capim.server.discovery import discovery_of
+from capim.server.documents import cached_response
+from capim.server.http import NO_SNIFF, PAGE_NOT_FOUND, TEXT, Response
+
+if TYPE_CHECKING:
+    from capim.server.discovery import Discovery
+    from capim.server.http import Exchange
+    from capim.server.routes import PathInfo
+    from capim.server.served import Served
+
+_READ_ONLY_HEADS: Final = ("/api", "/version")
+
+
+def answer(exchange: Exchange, info: PathInfo, served: Served) -> Response:
+    """Answer a path that is no resource; most take any method, as in a real server.
+
+    Raises:
+        APIError: NotFound below /api or of a known group, MethodNotAllowed.
+    """
+    path = info.path.rstrip("/") or "/"
+    if info.path.startswith(health.PATHS):
+        return _health(exchange, info.path)
+    table = discovery_of(served.group.resources)
+    if path == "/":
+        paths = orjson.dumps({"paths": table.paths()}, option=orjson.OPT_INDENT_2)
+        return Response(200, paths)
+    if path.startswith(_READ_ONLY_HEADS) or path.count("/") > 2:
+        _check_read(exchange, path, table)
+    if path == "/version":
+        return Response(200, version.document(served.kubernetes_version()))
+    accept = exchange.headers.get(b"accept", b"").decode("latin-1")
+    address = exchange.headers.get(b"host", b"").decode("latin-1")
+    found = table.document(path, accept, address)
+    return cached_response(exchange, found) if found else _absent(path, table)
+
+
+def _check_read(exchange: Exchange, path: str, table: Discovery) -> None:
+    """Refuse to write what is only read, where it is."""
+    known = path == "/version" or table.document(path, "") is not None
+    if exchange.method != "GET" and known and not path.startswith("/openapi"):
+        raise method_not_allowed()
+
+
+def _absent(path: str, table: Discovery) -> Response:
+    """Answer what is not there: a Status where a group answers, a page of text elsewhere."""
+    parts = path.split("/")[1:]
+    known = parts[0] in {"api", "version"} or (parts[0] == "apis" and table.has_group(parts[1]))
+    if known:
+        raise no_such_resource()
+    return PAGE_NOT_FOUND
+
+
+def _health(exchange: Exchange, path: str) -> Response:
+    if not health.is_health(path):
+        return PAGE_NOT_FOUND
+    query = exchange.target.partition(b"?")[2].decode("latin-1")
+    headers = (NO_SNIFF,) if path in health.PATHS else ()
+    return Response(200, health.document(path, query), TEXT, headers)
