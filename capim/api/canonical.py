@@ -34,6 +34,7 @@ _GO_SCALARS: Final = {
 }
 _PYTHON_SCALARS: Final[dict[str, type]] = {"s": str, "b": bool, "i": int, "l": int, "y": str}
 _ZEROS: Final[dict[str, Any]] = {"s": "", "b": False, "i": 0, "l": 0, "d": 0, "y": None}
+_TIMES: Final = frozenset({"meta/v1.Time", "meta/v1.MicroTime"})
 _TOP_LEVEL: Final = ("apiVersion", "kind", "metadata")
 
 
@@ -117,7 +118,7 @@ class _Struct:
                 error.steps.append(key)
                 raise
             if item or not omitted or key in always:
-                made[key] = item
+                made[key] = item if item != [] else always.get(key)
         return made
 
     def _prepare(self) -> None:
@@ -127,8 +128,15 @@ class _Struct:
             self._fields[key] = (_of_field(field), not (field.pointer or field.always))
             if field.always:
                 self._always[key] = None if field.pointer or field.shape else _zero(field)
+            elif _is_plain_time(field):
+                self._always[key] = None
             elif _is_plain_struct(field):
                 self._always[key] = _struct(field.type)
+
+
+def _is_plain_time(field: Field) -> bool:
+    """Tell whether Go writes null where nobody gave a time."""
+    return field.type in _TIMES and not (field.pointer or field.shape or field.omit_zero)
 
 
 def _is_plain_struct(field: Field) -> bool:

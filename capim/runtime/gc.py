@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from capim.api.gvk import GVK, split_api_version
 from capim.runtime.customresources import CLEANUP_FINALIZER, DEFINITIONS
+from capim.runtime.kinds.protection import PROTECTIONS, in_use
 from capim.runtime.lifecycle import FOREGROUND, ORPHAN
 from capim.runtime.objects import DeleteOptions
 from capim.runtime.store import ref_of
@@ -39,6 +40,7 @@ class GarbageCollector:
         self._waiting: dict[str, ObjectRef] = {}  # owners in foreground deletion, by uid
         self._ending_namespaces: dict[str, ObjectRef] = {}
         self._ending_kinds: dict[tuple[str, str], ObjectRef] = {}
+        self._protected: dict[ObjectRef, None] = {}  # to be deleted, held by those who use them
         self._queue: dict[ObjectRef, None] = {}  # an ordered set
 
     def observe(self, change: Change) -> None:
@@ -100,6 +102,9 @@ class GarbageCollector:
     def _observe_end(self, ref: ObjectRef, stored: Stored) -> None:
         self._waiting.pop(stored.uid, None)
         self._queue.update(self._dependents.get(stored.uid, {}))
+        if self._protected:
+            self._protected.pop(ref, None)
+            self._queue.update(self._protected)
         if stored.namespace in self._ending_namespaces:
             self._queue[self._ending_namespaces[stored.namespace]] = None
         if ref.group_resource in self._ending_kinds:
@@ -129,6 +134,8 @@ class GarbageCollector:
             self._delete_dependents(stored)
         elif kind == NAMESPACES:
             self._empty_namespace(stored)
+        elif kind in PROTECTIONS and PROTECTIONS[kind] in stored.finalizers:
+            self._release(stored)
         elif kind == DEFINITIONS and CLEANUP_FINALIZER in stored.finalizers:
             self._empty_kind(stored)
 
@@ -186,6 +193,13 @@ class GarbageCollector:
                 self._queue[ref_of(dependent)] = None
         if not blocked:
             self._drop_finalizer(stored, FOREGROUND)
+
+    def _release(self, stored: Stored) -> None:
+        """Let go what is protected while it is used, once nobody uses it."""
+        if in_use(self._store, stored):
+            self._protected[ref_of(stored)] = None
+        else:
+            self._drop_finalizer(stored, PROTECTIONS[stored.resource.group_resource])
 
     def _empty_namespace(self, stored: Stored) -> None:
         contents = [

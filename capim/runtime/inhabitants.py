@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from capim.api.errors import APIError
 from capim.api.gvk import GVK, split_api_version
 from capim.api.kubernetes_versions import lookup
+from capim.runtime.kinds.rules import complete
 from capim.runtime.manifests import addons, defaults, kubeadm, nodes, pods
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class Inhabitants:
         for body in bodies:
             metadata = body["metadata"]
             names = (body["kind"], metadata.get("namespace", ""), metadata["name"])
-            self._ensure(body, derived_uid(cluster.uid, *names))
+            resource = self._resource(body["kind"], body["apiVersion"])
+            self._ensure(complete(resource, body), derived_uid(cluster.uid, *names))
 
     def _delete(self, kind: str, namespace: str, name: str, api_version: str = "v1") -> None:
         try:

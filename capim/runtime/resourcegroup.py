@@ -34,7 +34,7 @@ from capim.runtime.patching import apply_patch
 from capim.runtime.selection import Selection
 from capim.runtime.store import Store
 from capim.runtime.subscriptions import Watch
-from capim.runtime.validation import check_metadata, check_new_metadata
+from capim.runtime.validation import check_new_metadata, invalid, metadata_causes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -239,8 +239,8 @@ class ResourceGroup:
         )
         strategies.prepare_create(resource, made, keep_status=keep_status)
         if self._rules is not None and not keep_status:
-            made = self._rules.on_create(resource, made)
-        made = self._admit(resource, made, None)
+            made = self._rules.prepare(resource, made, None)
+        made = self._admit(resource, made, None, own=keep_status)
         name = made["metadata"]["name"]
         if self._store.find(resource, made["metadata"].get("namespace", ""), name):
             raise errors.already_exists(resource.plural, resource.group, name)
@@ -405,8 +405,8 @@ class ResourceGroup:
                 writes.keep_field(made, old, "status")
             strategies.prepare_update(resource, made, old)
         if self._rules is not None and subresource != _WHOLE:
-            made = self._rules.on_update(resource, made, old, subresource)
-        made = self._admit(resource, made, old)
+            made = self._rules.prepare(resource, made, old, view=view)
+        made = self._admit(resource, made, old, own=subresource == _WHOLE or view != "")
         if not writes.wants_the_same(made, old) and resource.generation:
             made["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         if made == old:
@@ -417,10 +417,19 @@ class ResourceGroup:
         self._settle()
         return stored
 
-    def _admit(self, resource: Resource, body: JsonObject, old: JsonObject | None) -> JsonObject:
+    def _admit(
+        self, resource: Resource, body: JsonObject, old: JsonObject | None, *, own: bool
+    ) -> JsonObject:
+        """Check what is to be stored; `own`: its kind's rules are none of this write's."""
         if self._admission is not None:
             body = self._admission.admit(resource, body, old)
-        check_metadata(resource, body)
+        causes = metadata_causes(resource, body)
+        if self._rules is not None and not own:
+            causes += self._rules.causes(resource, body, old)
+        if causes:
+            raise invalid(resource, body["metadata"]["name"], causes)
+        if self._rules is not None and not own:
+            self._rules.allocate(resource, body, old)
         if resource.group_resource == customresources.DEFINITIONS:
             customresources.check_definition(resource, body)
         return body

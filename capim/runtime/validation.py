@@ -63,7 +63,9 @@ _REASONS: Final = {
     "Forbidden": "FieldValueForbidden",
     "Duplicate": "FieldValueDuplicate",
     "Unsupported": "FieldValueNotSupported",
-    "Too": "FieldValueTooLong",
+    "Too long": "FieldValueTooLong",
+    "Too many": "FieldValueTooMany",
+    "Not found": "FieldValueNotFound",
 }
 
 
@@ -71,21 +73,20 @@ def invalid(resource: Resource, name: str, causes: list[tuple[str, str]]) -> err
     """422 for an object of this kind, each cause with the reason its text begins with."""
     error = errors.invalid(resource.kind, resource.group, name, causes)
     for cause in (error.details or {}).get("causes", ()):
-        first = re.split(r"[ :]", cause["message"], maxsplit=1)[0]
-        cause["reason"] = _REASONS.get(first, cause["reason"])
+        kind = cause["message"].partition(":")[0]
+        cause["reason"] = _REASONS.get(kind, _REASONS.get(kind.split(" ")[0], cause["reason"]))
     return error
 
 
-def check_metadata(resource: Resource, body: JsonObject) -> None:
-    """Refuse an object whose metadata no API server would store. Raises APIError: Invalid."""
+def metadata_causes(resource: Resource, body: JsonObject) -> list[tuple[str, str]]:
+    """Return what is wrong with an object's metadata: causes for which no API server would store it."""
     metadata = body["metadata"]
     causes = [*_name_causes(resource, metadata["name"])]
     causes += _label_causes(metadata.get("labels") or {})
     causes += _annotation_causes(metadata.get("annotations") or {})
     causes += _finalizer_causes(resource, metadata.get("finalizers") or [])
     causes += _owner_causes(metadata.get("ownerReferences") or [])
-    if causes:
-        raise invalid(resource, metadata["name"], causes)
+    return causes
 
 
 def check_new_metadata(resource: Resource, body: JsonObject, old: JsonObject) -> None:

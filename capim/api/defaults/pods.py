@@ -113,7 +113,7 @@ _VOLUME: Final = Shape(
 def _host_ports(spec: JsonObject) -> None:
     if not spec.get("hostNetwork"):
         return
-    for container in (*spec.get("containers", ()), *spec.get("initContainers", ())):
+    for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
         for port in container.get("ports") or ():
             port.setdefault("hostPort", port.get("containerPort"))
 
@@ -127,7 +127,7 @@ def _service_account(spec: JsonObject) -> None:
 
 def _requests(spec: JsonObject) -> None:
     """Let a container of a pod request what it is limited to, where it says nothing."""
-    for container in (*spec.get("containers", ()), *spec.get("initContainers", ())):
+    for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
         resources = container.get("resources") or {}
         if limits := resources.get("limits"):
             resources["requests"] = limits | (resources.get("requests") or {})

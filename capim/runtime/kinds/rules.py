@@ -11,25 +11,30 @@ from typing import TYPE_CHECKING, Final
 from capim.api import errors
 from capim.api.canonical import MismatchError, canonical
 from capim.api.defaults import set_defaults
+from capim.api.validation import causes
+from capim.runtime.kinds.admission import admit
 from capim.runtime.kinds.services import ServiceRanges
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from capim.api.meta import JsonObject
     from capim.api.resources import Resource
+    from capim.api.validation.field import Cause
     from capim.runtime.objects import Change
     from capim.runtime.store import Store
 
 SERVICES: Final = ("", "services")
 _LIGHT: Final = frozenset(
     {
-        ("", "nodes"),
         ("", "configmaps"),
         ("", "secrets"),
         ("", "namespaces"),
         ("apiextensions.k8s.io", "customresourcedefinitions"),
-        ("coordination.k8s.io", "leases"),
     }
 )
+#: written much more often than made
+_LIGHT_UPDATES: Final = frozenset({("", "nodes"), ("coordination.k8s.io", "leases")})
 
 
 class BuiltinRules:
@@ -42,25 +47,38 @@ class BuiltinRules:
         """Take the store whose objects the rules look at."""
         self._store = store
 
-    def on_create(self, resource: Resource, body: JsonObject) -> JsonObject:
-        """Return a new object as it is to be stored. Raises APIError where it is refused."""
-        if resource.custom or resource.group_resource in _LIGHT:
+    def prepare(
+        self, resource: Resource, body: JsonObject, old: JsonObject | None, *, view: str = ""
+    ) -> JsonObject:
+        """Return an object as a typed server reads it, defaulted and admitted.
+
+        Raises:
+            APIError: BadRequest, a value of the wrong type; Forbidden, what an admission refuses.
+        """
+        kind = resource.group_resource
+        if resource.custom or kind in _LIGHT or (old is not None and kind in _LIGHT_UPDATES):
             return body
         body = complete(resource, body)
-        if resource.group_resource == SERVICES:
-            self._services.allocate(body, None)
+        if not view:
+            admit(self._store, kind, body, old)
+        if kind == SERVICES and old is not None and not view:
+            self._services.carry_over(body, old)
         return body
 
-    def on_update(
-        self, resource: Resource, body: JsonObject, old: JsonObject, subresource: str
-    ) -> JsonObject:
-        """Return a changed object as it is to be stored. Raises APIError where it is refused."""
-        if resource.custom or resource.group_resource in _LIGHT:
-            return body
-        body = complete(resource, body)
-        if resource.group_resource == SERVICES and not subresource:
+    def causes(
+        self, resource: Resource, body: JsonObject, old: JsonObject | None
+    ) -> Iterable[Cause]:
+        """Return what is wrong with an object for its kind."""
+        if resource.custom:
+            return ()
+        if old is not None and resource.group_resource not in _LIGHT | _LIGHT_UPDATES:
+            old = complete(resource, old)  # the simulator's own are stored as they were made
+        return causes(resource.group_resource, body, old)
+
+    def allocate(self, resource: Resource, body: JsonObject, old: JsonObject | None) -> None:
+        """Give a valid object what the server gives it, in place. Raises APIError: Invalid."""
+        if resource.group_resource == SERVICES:
             self._services.allocate(body, old)
-        return body
 
     def observe(self, change: Change) -> None:
         """Note what a change takes or frees."""

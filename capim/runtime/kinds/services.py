@@ -57,6 +57,12 @@ class ServiceRanges:
             self._addresses.update(dict.fromkeys(held[0], key))
             self._ports.update(dict.fromkeys(held[1], key))
 
+    def carry_over(self, service: JsonObject, old: JsonObject) -> None:
+        """Keep what an update does not say and still fits, drop what no longer does, in place."""
+        spec, was = service["spec"], old.get("spec") or {}
+        _drop_what_no_longer_fits(spec, was)
+        _keep_allocated(spec, was)
+
     def allocate(self, service: JsonObject, old: JsonObject | None) -> None:
         """Complete a Service's families, addresses and node ports, in place.
 
@@ -64,9 +70,6 @@ class ServiceRanges:
             APIError: Invalid, for a family, address or port that cannot be had.
         """
         spec, was = service["spec"], (old or {}).get("spec") or {}
-        if old is not None:
-            _drop_what_no_longer_fits(spec, was)
-            _keep_allocated(spec, was)
         metadata = service["metadata"]
         try:
             if spec["type"] in _WITH_ADDRESS:

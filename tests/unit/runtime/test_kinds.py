@@ -1,0 +1,179 @@
+"""Built-in kinds are admitted, checked and kept as a real API server does."""
+
+from typing import Any
+
+import pytest
+
+from capim.api.errors import APIError
+from capim.runtime.kinds.admission import qos_class
+from capim.runtime.kinds.rules import BuiltinRules
+from capim.runtime.objects import PatchType
+from capim.runtime.resourcegroup import ResourceGroup
+from tests.support.groups import DEPLOYMENTS, NODES, PODS, SERVED, named, new_group
+
+CONTAINERS = [{"name": "a", "image": "b:1"}]
+SELECTOR = {"matchLabels": {"app": "a"}}
+TEMPLATE = {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": CONTAINERS}}
+
+
+@pytest.fixture
+def group() -> ResourceGroup:
+    return new_group(rules=BuiltinRules(service_cidr="10.0.0.0/24"))
+
+
+def pod(group: ResourceGroup, name: str = "p", **spec: Any) -> dict[str, Any]:
+    body = named(name, spec={"containers": CONTAINERS} | spec)
+    made: dict[str, Any] = group.create(PODS, "default", body).json()
+    return made
+
+
+def refusal(group: ResourceGroup, **spec: Any) -> APIError:
+    with pytest.raises(APIError) as caught:
+        pod(group, **spec)
+    return caught.value
+
+
+def test_pod_is_given_account_token_tolerations_and_priority(group: ResourceGroup) -> None:
+    made = pod(group)
+    spec = made["spec"]
+    assert spec["serviceAccountName"] == spec["serviceAccount"] == "default"
+    assert spec["volumes"][0]["name"] == spec["containers"][0]["volumeMounts"][0]["name"]
+    assert [t["key"].rpartition("/")[2] for t in spec["tolerations"]] == [
+        "not-ready",
+        "unreachable",
+    ]
+    assert (spec["priority"], spec["preemptionPolicy"]) == (0, "PreemptLowerPriority")
+    assert made["status"] == {"phase": "Pending", "qosClass": "BestEffort"}
+
+
+def test_pod_without_token_has_no_volume(group: ResourceGroup) -> None:
+    assert "volumes" not in pod(group, automountServiceAccountToken=False)["spec"]
+
+
+def test_absent_account_and_priority_class_are_refused(group: ResourceGroup) -> None:
+    refused = refusal(group, serviceAccountName="nope")
+    assert (refused.code, refused.message) == (
+        403,
+        'pods "p" is forbidden: error looking up service account default/nope: '
+        'serviceaccount "nope" not found',
+    )
+    assert (
+        "no PriorityClass with name nope was found"
+        in refusal(group, priorityClassName="nope").message
+    )
+    assert "must not be provided in pod spec" in refusal(group, priority=5).message
+
+
+def test_priority_comes_from_the_class(group: ResourceGroup) -> None:
+    group.create(SERVED["priorityclasses"], "", named("high", value=7, preemptionPolicy="Never"))
+    spec = pod(group, priorityClassName="high")["spec"]
+    assert (spec["priority"], spec["preemptionPolicy"]) == (7, "Never")
+    critical = pod(group, "q", priorityClassName="system-node-critical")["spec"]
+    assert critical["priority"] == 2_000_001_000
+
+
+def test_all_mistakes_are_told_at_once(group: ResourceGroup) -> None:
+    refused = refusal(group, containers=[{"name": "A", "image": ""}], restartPolicy="x")
+    causes = (refused.details or {})["causes"]
+    assert refused.code == 422
+    assert [(cause["field"], cause["reason"]) for cause in causes] == [
+        ("spec.containers[0].name", "FieldValueInvalid"),
+        ("spec.containers[0].image", "FieldValueRequired"),
+        ("spec.restartPolicy", "FieldValueNotSupported"),
+    ]
+
+
+def test_image_of_a_pod_may_change_and_little_else(group: ResourceGroup) -> None:
+    pod(group)
+    image = {"spec": {"containers": [{"name": "a", "image": "c:2"}]}}
+    made = group.patch(PODS, "default", "p", image, PatchType.STRATEGIC).json()
+    assert made["spec"]["containers"][0]["image"] == "c:2"
+    patch = {"spec": {"restartPolicy": "Never"}}
+    with pytest.raises(APIError, match="pod updates may not change fields other than"):
+        group.patch(PODS, "default", "p", patch, PatchType.MERGE)
+
+
+def test_selector_of_a_deployment_stays(group: ResourceGroup) -> None:
+    spec = {"selector": SELECTOR, "template": TEMPLATE}
+    group.create(DEPLOYMENTS, "default", named("d", spec=spec))
+    labels = {"app": "b"}
+    changed = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}}}
+    with pytest.raises(APIError, match=r"spec\.selector.*field is immutable"):
+        group.patch(DEPLOYMENTS, "default", "d", {"spec": changed}, PatchType.MERGE)
+
+
+def test_job_selects_its_own_pods(group: ResourceGroup) -> None:
+    template = {"spec": {"containers": CONTAINERS, "restartPolicy": "Never"}}
+    stored = group.create(SERVED["jobs"], "default", named("j", spec={"template": template}))
+    made = stored.json()
+    own = {"batch.kubernetes.io/controller-uid": stored.uid}
+    assert made["spec"]["selector"] == {"matchLabels": own}
+    labels = made["spec"]["template"]["metadata"]["labels"]
+    assert own.items() <= labels.items()
+    assert made["metadata"]["labels"] == labels
+
+
+def test_template_generation_follows_the_template(group: ResourceGroup) -> None:
+    daemons = SERVED["daemonsets"]
+    body = named("d", spec={"selector": SELECTOR, "template": TEMPLATE})
+    group.create(daemons, "default", body)
+    key = "deprecated.daemonset.template.generation"
+
+    def patched(patch: dict[str, Any]) -> str:
+        stored = group.patch(daemons, "default", "d", patch, PatchType.MERGE)
+        return str(stored.json()["metadata"]["annotations"][key])
+
+    assert patched({"spec": {"minReadySeconds": 1}}) == "1"
+    assert patched({"spec": {"template": {"spec": {"hostNetwork": True}}}}) == "2"
+
+
+def test_claim_in_use_waits_for_its_pod(group: ResourceGroup) -> None:
+    claims = SERVED["persistentvolumeclaims"]
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    group.create(claims, "default", named("c", spec=spec))
+    pod(group, volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}])
+    _, gone = group.delete(claims, "default", "c")
+    assert not gone
+    group.delete(PODS, "default", "p")
+    assert not group.list(claims, "default").items
+
+
+def test_unused_volume_goes_at_once(group: ResourceGroup) -> None:
+    spec = {
+        "accessModes": ["ReadWriteOnce"],
+        "capacity": {"storage": "1Gi"},
+        "hostPath": {"path": "/x"},
+    }
+    group.create(SERVED["persistentvolumes"], "", named("v", spec=spec))
+    assert group.delete(SERVED["persistentvolumes"], "", "v")[1]
+
+
+def test_claim_takes_the_default_class(group: ResourceGroup) -> None:
+    annotations = {"storageclass.kubernetes.io/is-default-class": "true"}
+    body = named("fast", metadata={"annotations": annotations}, provisioner="a.b/c")
+    group.create(SERVED["storageclasses"], "", body)
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    made = group.create(SERVED["persistentvolumeclaims"], "default", named("c", spec=spec)).json()
+    assert made["spec"]["storageClassName"] == "fast"
+
+
+def test_nodes_of_clients_begin_tainted_and_own_ones_do_not(group: ResourceGroup) -> None:
+    taints = group.create(NODES, "", named("n")).json()["spec"]["taints"]
+    assert taints == [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]
+    assert "spec" not in group.create(NODES, "", named("m"), keep_status=True).json()
+
+
+@pytest.mark.parametrize(
+    ("resources", "quality"),
+    [
+        ({}, "BestEffort"),
+        ({"requests": {"cpu": "1"}}, "Burstable"),
+        (
+            {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "1", "memory": "1Gi"}},
+            "Guaranteed",
+        ),
+        ({"limits": {"cpu": "1"}, "requests": {"cpu": "1"}}, "Burstable"),
+    ],
+)
+def test_quality_of_service(resources: dict[str, Any], quality: str) -> None:
+    assert qos_class({"containers": [{"resources": resources}]}) == quality
