@@ -101,7 +101,7 @@ def conflict(resource: str, group: str, name: str, why: str = "") -> APIError:
 
 def invalid(kind: str, group: str, name: str, causes: list[tuple[str, str]]) -> APIError:
     """422: the object breaks its kind's rules. `causes` are (field path, message) pairs."""
-    texts = [f"{field}: {text}" for field, text in causes]
+    texts = [*dict.fromkeys(f"{field}: {text}" for field, text in causes)]  # said once, listed each
     listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     details = _details(kind, group, name)
     details["causes"] = [

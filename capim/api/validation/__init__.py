@@ -63,6 +63,7 @@ def _group(group: str) -> Mapping[str, Check]:
         "node.k8s.io": policies.NODE,
         "policy": workloads.POLICY,
         "rbac.authorization.k8s.io": policies.RBAC,
+        "resource.k8s.io": policies.RESOURCE,
         "scheduling.k8s.io": policies.SCHEDULING,
         "storage.k8s.io": policies.STORAGE,
     }

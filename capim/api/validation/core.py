@@ -295,7 +295,10 @@ def _endpoints(endpoints: JsonObject) -> Iterator[Cause]:
             yield field.required(path, text)
         for key in ("addresses", "notReadyAddresses"):
             for number, address in enumerate(subset.get(key) or ()):
-                yield from names.ip_address(f"{path}.{key}[{number}].ip", address.get("ip", ""))
+                where, text = f"{path}.{key}[{number}].ip", address.get("ip", "")
+                yield from names.ip_address(where, text)
+                if not names.is_address(text):  # two rules say so
+                    yield field.invalid(where, text, "must be a valid IP address")
         ports = subset.get("ports") or []
         for number, port in enumerate(ports):
             inner = f"{path}.ports[{number}]"
@@ -342,7 +345,8 @@ def _node(node: JsonObject) -> Iterator[Cause]:
             yield from common.one_of(f"{path}.effect", taint["effect"], _EFFECTS)
         else:
             yield field.required(f"{path}.effect")
-    for index, text in enumerate(spec.get("podCIDRs") or ()):
+    ranges = spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else [])
+    for index, text in enumerate(ranges):
         yield from names.ip_range(f"spec.podCIDRs[{index}]", text)
 
 

@@ -271,6 +271,7 @@ def _attachment(obj: JsonObject) -> Iterator[Cause]:
         text = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
         yield field.required("spec.source", text)
     yield from names.dns_subdomain("spec.nodeName", spec.get("nodeName", ""))
+    yield from common.needed("spec", spec, "attacher")  # a second rule says it again
 
 
 def _capacity(obj: JsonObject) -> Iterator[Cause]:
@@ -346,6 +347,14 @@ def _webhook_rule(path: str, rule: JsonObject) -> Iterator[Cause]:
     yield from common.needed(path, rule, "apiGroups", "apiVersions", "resources")
 
 
+def _claim(obj: JsonObject) -> Iterator[Cause]:
+    requests = ((obj.get("spec") or {}).get("devices") or {}).get("requests") or ()
+    for index, request in enumerate(requests):
+        if (request.get("exactly") is None) is (not request.get("firstAvailable")):
+            text = "exactly one of `exactly` or `firstAvailable` is required"
+            yield field.required(f"spec.devices.requests[{index}]", text)
+
+
 def _certificate_request(obj: JsonObject) -> Iterator[Cause]:
     spec: JsonObject = obj.get("spec") or {}
     request = spec.get("request")
@@ -374,6 +383,7 @@ NETWORKING: Final = {
     "networkpolicies": _network_policy,
 }
 NODE: Final = {"runtimeclasses": _runtime_class}
+RESOURCE: Final = {"resourceclaims": _claim}
 RBAC: Final[dict[str, Callable[[JsonObject], Iterator[Cause]]]] = {
     "clusterrolebindings": lambda obj: _binding(obj, kinds=("ClusterRole",)),
     "clusterroles": lambda obj: _role(obj, namespaced=False),

@@ -268,6 +268,8 @@ def _metric(path: str, metric: JsonObject) -> Iterator[Cause]:
         yield field.required(f"{path}.type", "must specify a metric source type")
         return
     if kind not in _METRICS:
+        # a rule of the field and one of the list: both are listed
+        yield field.unsupported(f"{path}.type", kind, _METRICS)
         yield field.unsupported(f"{path}.type", kind, _METRICS)
         return
     source = metric.get(_METRIC_FIELDS[kind])

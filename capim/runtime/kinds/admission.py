@@ -1,8 +1,8 @@
 """What a real API server's default admission and strategies write into new objects.
 
-ServiceAccount, Priority, DefaultTolerationSeconds, StorageObjectInUseProtection, DefaultStorageClass,
-TaintNodesByCondition, and the strategies of jobs, daemon sets and pods. Each looks only at objects of its
-own kind, so a kind without an entry pays for one look-up.
+ServiceAccount, Priority, RuntimeClass, DefaultTolerationSeconds, StorageObjectInUseProtection,
+DefaultStorageClass, TaintNodesByCondition, and the strategies of jobs, daemon sets and pods. Each looks
+only at objects of its own kind, so a kind without an entry pays for one look-up.
 
 Departure: a pod of a namespace that has no `default` account (nobody made it) is let in; a real server
 refuses it.
@@ -48,6 +48,9 @@ def admit(store: Store, kind: tuple[str, str], body: JsonObject, old: JsonObject
 def _new_pod(store: Store, pod: JsonObject, old: JsonObject) -> None:
     del old
     _resolve_priority(store, pod)
+    runtime = pod["spec"].get("runtimeClassName")
+    if runtime and store.table(("node.k8s.io", "runtimeclasses")).get(runtime) is None:
+        raise _refuse(pod, f'pod rejected: RuntimeClass "{runtime}" not found')
     _tolerate(pod["spec"])
     if _MIRROR not in (pod["metadata"].get("annotations") or {}):
         _give_account(store, pod)
@@ -248,6 +251,8 @@ def _new_node(store: Store, node: JsonObject, old: JsonObject) -> None:
     """Keep pods from a node until a controller has seen it ready."""
     del store, old
     spec = node.setdefault("spec", {})
+    if spec.get("podCIDR"):
+        spec.setdefault("podCIDRs", [spec["podCIDR"]])
     taint = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
     if taint not in (spec.get("taints") or ()):
         spec["taints"] = [*(spec.get("taints") or ()), taint]

@@ -157,6 +157,18 @@ def root_ca(namespace: str, certificate: str) -> JsonObject:
     return made | {"data": {"ca.crt": certificate}}
 
 
+def priority_classes() -> list[JsonObject]:
+    """Return the classes of what a cluster cannot do without."""
+    return [
+        new_object("scheduling.k8s.io/v1", "PriorityClass", name)
+        | {"value": value, "preemptionPolicy": "PreemptLowerPriority"}
+        for name, value in (
+            ("system-cluster-critical", 2_000_000_000),
+            ("system-node-critical", 2_000_001_000),
+        )
+    ]
+
+
 def bootstrap_objects(service_cidr: str, ca_certificate: str) -> list[JsonObject]:
     """Return what the API server and the controller manager of a new cluster make, namespaces aside."""
     everything = [
@@ -170,4 +182,5 @@ def bootstrap_objects(service_cidr: str, ca_certificate: str) -> list[JsonObject
         *(service_account("default", name) for name in names),
         *(root_ca(name, ca_certificate) for name in names),
         kubernetes_service(service_cidr),
+        *priority_classes(),
     ]
