@@ -29,6 +29,7 @@ _AUTHORITY_LIFETIME_S: Final = 10 * LIFETIME_S
 _BACKDATED_S: Final = 300
 _CLIENT: Final = ExtendedKeyUsageOID.CLIENT_AUTH
 _SERVER: Final = ExtendedKeyUsageOID.SERVER_AUTH
+_USAGES: Final = {"client auth": _CLIENT, "server auth": _SERVER}
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
@@ -64,6 +65,39 @@ def client_certificate(
 ) -> bytes:
     """Issue a client certificate, as PEM: user `common_name` in groups `organizations`."""
     builder = _builder(_subject(common_name, organizations), key, [_CLIENT], now, LIFETIME_S)
+    return _sign(builder, ca)
+
+
+def signed_request(
+    ca: KeyPair, request: bytes, usages: Sequence[str], now: float, lifetime_s: int
+) -> bytes:
+    """Sign a PEM certificate request with its own subject and names, as PEM.
+
+    `usages` are those of a CertificateSigningRequest: `client auth` and `server auth` count.
+
+    Raises:
+        ValueError: the request cannot be read, or its signature is wrong.
+        CertificateError: the authority cannot sign.
+    """
+    asked = x509.load_pem_x509_csr(request)
+    if not asked.is_signature_valid:
+        raise ValueError("the request is not signed by its own key")
+    wanted = [_USAGES[usage] for usage in usages if usage in _USAGES]
+    start = datetime.datetime.fromtimestamp(int(now), datetime.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(asked.subject)
+        .public_key(asked.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start - datetime.timedelta(seconds=_BACKDATED_S))
+        .not_valid_after(start + datetime.timedelta(seconds=lifetime_s))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    )
+    if wanted:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(wanted), critical=False)
+    for extension in asked.extensions:
+        if isinstance(extension.value, x509.SubjectAlternativeName):
+            builder = builder.add_extension(extension.value, critical=False)
     return _sign(builder, ca)
 
 

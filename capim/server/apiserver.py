@@ -70,7 +70,7 @@ class ApiServer:
         self._connect = connect
         self._request_log = request_log
         self._authenticator = Authenticator(
-            served.group, clock, anonymous=anonymous or served.authorization == "RBAC"
+            served, clock, anonymous=anonymous or served.authorization == "RBAC"
         )
         authorizer: Authorizer = AlwaysAllow()
         if served.authorization == "RBAC":
@@ -143,7 +143,7 @@ class ApiServer:
 
     def _answer(self, exchange: Exchange, info: RequestInfo | PathInfo, user: User) -> int:
         if isinstance(info, PathInfo):
-            response = paths.answer(exchange, info, self._served)
+            response = paths.answer(exchange, info, self._control)
         elif (form := form_of(exchange.headers.get(b"accept", b""))) is not Form.OBJECT:
             return self._answer_table(exchange, info, form, user)
         elif info.verb == "watch":
@@ -153,7 +153,10 @@ class ApiServer:
             self._connect(exchange, info)
             return 101
         else:
-            response = self._respond(exchange, info, user)
+            answered = self._respond(exchange, info, user)
+            if answered is None:
+                return 200
+            response = answered
         exchange.respond(response)
         return response.status
 
@@ -165,7 +168,10 @@ class ApiServer:
         if info.verb == "watch":
             self._watch(exchange, info, writer.line)
             return 200
-        response = writer.response(self._respond(exchange, info, user))
+        plain = self._respond(exchange, info, user)
+        if plain is None:
+            return 200
+        response = writer.response(plain)
         exchange.respond(response)
         return response.status
 
@@ -179,7 +185,7 @@ class ApiServer:
         session = WatchSession(self._group, info, plan, rewrite)
         session.start(exchange, parse_selectors(info), self._rng)
 
-    def _respond(self, exchange: Exchange, info: RequestInfo, user: User) -> Response:
+    def _respond(self, exchange: Exchange, info: RequestInfo, user: User) -> Response | None:
         endpoint = endpoint_of(info)
         if endpoint is None:
             return respond(exchange, info, self._group)

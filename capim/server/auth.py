@@ -1,4 +1,4 @@
-"""Who asks: client certificates of the cluster's authority, and bootstrap tokens.
+"""Who asks: client certificates of the cluster's authority, service accounts' and bootstrap tokens.
 
 Everybody who is known may do everything: the fake clusters have no authorization. Nobody else may do
 more than a real cluster allows anonymously, unless the server is told to let anonymous requests pass.
@@ -17,12 +17,13 @@ from capim.api.errors import APIError, unauthorized
 from capim.api.gvk import GVR
 from capim.api.identity import ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, User
 from capim.api.meta import parse_time
+from capim.server.accounts import INVALID, Accounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from capim.runtime.resourcegroup import ResourceGroup
     from capim.server.http import Exchange
+    from capim.server.served import Served
 
 _SECRETS: Final = GVR("", "v1", "secrets")
 _CREDENTIAL: Final = "authentication.kubernetes.io/credential-id"
@@ -54,9 +55,10 @@ class Authenticator:
     """Tells who asks one cluster's API server."""
 
     def __init__(
-        self, group: ResourceGroup, clock: Callable[[], float], *, anonymous: bool = False
+        self, served: Served, clock: Callable[[], float], *, anonymous: bool = False
     ) -> None:
-        self._group = group
+        self._group = served.group
+        self.accounts = Accounts(served, clock)
         self._clock = clock
         self._anonymous = anonymous
 
@@ -84,8 +86,10 @@ class Authenticator:
         self, token: str, audiences: tuple[str, ...] = ()
     ) -> tuple[User, tuple[str, ...]] | str:
         """Return who a token belongs to and which of the wanted audiences it is for, or why nobody."""
+        if token.count(".") == 2:
+            return self.accounts.user_of(token, audiences)
         user = self._bootstrap(token)
-        return (user, audiences) if user else "invalid bearer token"
+        return (user, audiences) if user else INVALID
 
     def _bootstrap(self, token: str) -> User | None:
         identity, _, secret = token.partition(".")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from capim.api.identity import User
 from capim.runtime.authorization import Authorizer
-from capim.server import components, reviews
+from capim.server import accounts, components, pods, reviews, signing
 from capim.server.auth import Authenticator
 from capim.server.http import Exchange
 from capim.server.routes import RequestInfo
@@ -41,13 +41,26 @@ class Asked:
     user: User
 
 
-Endpoint: TypeAlias = Callable[[Asked], "Response"]
+#: None: the exchange is answered already, or will be
+Endpoint: TypeAlias = Callable[[Asked], "Response | None"]
 
+_CERTIFICATES: Final = "certificates.k8s.io"
 _AUTHENTICATION: Final = "authentication.k8s.io"
 _AUTHORIZATION: Final = "authorization.k8s.io"
 #: group, plural, subresource
 _ENDPOINTS: Final[dict[tuple[str, str, str], Endpoint]] = {
+    ("", "bindings", ""): pods.bind,
     ("", "componentstatuses", ""): components.component_statuses,
+    ("", "nodes", "proxy"): pods.refuse_proxy,
+    ("", "pods", "attach"): pods.refuse_to_run,
+    ("", "pods", "binding"): pods.bind,
+    ("", "pods", "exec"): pods.refuse_to_run,
+    ("", "pods", "log"): pods.show_log,
+    ("", "pods", "proxy"): pods.refuse_proxy,
+    ("", "serviceaccounts", "token"): accounts.request_token,
+    ("", "services", "proxy"): pods.refuse_proxy,
+    (_CERTIFICATES, "certificatesigningrequests", ""): signing.create_request,
+    (_CERTIFICATES, "certificatesigningrequests", "approval"): signing.approve,
     (_AUTHENTICATION, "selfsubjectreviews", ""): reviews.review_self,
     (_AUTHENTICATION, "tokenreviews", ""): reviews.review_token,
     (_AUTHORIZATION, "localsubjectaccessreviews", ""): reviews.review_access,
@@ -60,6 +73,6 @@ _ENDPOINTS: Final[dict[tuple[str, str, str], Endpoint]] = {
 def endpoint_of(info: RequestInfo) -> Endpoint | None:
     """Return what answers instead of the store; None: the store does."""
     resource = info.resource
-    if not info.subresource and resource.stored:
+    if not info.subresource and resource.stored and info.verb != "create":
         return None
     return _ENDPOINTS.get((resource.group, resource.plural, info.subresource))

@@ -8,20 +8,23 @@ import orjson
 
 from capim.api.errors import method_not_allowed, no_such_resource
 from capim.server import health, version
+from capim.server.accounts import key_set, openid_configuration
 from capim.server.discovery import discovery_of
 from capim.server.documents import cached_response
 from capim.server.http import NO_SNIFF, PAGE_NOT_FOUND, TEXT, Response
 
 if TYPE_CHECKING:
     from capim.server.discovery import Discovery
+    from capim.server.endpoints import Control
     from capim.server.http import Exchange
     from capim.server.routes import PathInfo
-    from capim.server.served import Served
 
 _READ_ONLY_HEADS: Final = ("/api", "/version")
+_OPENID: Final = "/.well-known/openid-configuration"
+_KEYS: Final = "/openid/v1/jwks"
 
 
-def answer(exchange: Exchange, info: PathInfo, served: Served) -> Response:
+def answer(exchange: Exchange, info: PathInfo, control: Control) -> Response:
     """Answer a path that is no resource; most take any method, as in a real server.
 
     Raises:
@@ -30,16 +33,21 @@ def answer(exchange: Exchange, info: PathInfo, served: Served) -> Response:
     path = info.path.rstrip("/") or "/"
     if info.path.startswith(health.PATHS):
         return _health(exchange, info.path)
-    table = discovery_of(served.group.resources)
+    table = discovery_of(control.served.group.resources)
     if path == "/":
         paths = orjson.dumps({"paths": table.paths()}, option=orjson.OPT_INDENT_2)
         return Response(200, paths)
     if path.startswith(_READ_ONLY_HEADS) or path.count("/") > 2:
         _check_read(exchange, path, table)
     if path == "/version":
-        return Response(200, version.document(served.kubernetes_version()))
-    accept = exchange.headers.get(b"accept", b"").decode("latin-1")
+        return Response(200, version.document(control.served.kubernetes_version()))
     address = exchange.headers.get(b"host", b"").decode("latin-1")
+    if path in {_OPENID, _KEYS}:
+        if exchange.method != "GET":
+            raise method_not_allowed()
+        accounts = control.authenticator.accounts
+        return key_set(accounts) if path == _KEYS else openid_configuration(accounts, address)
+    accept = exchange.headers.get(b"accept", b"").decode("latin-1")
     found = table.document(path, accept, address)
     return cached_response(exchange, found) if found else _absent(path, table)
 

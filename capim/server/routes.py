@@ -24,6 +24,7 @@ Query: TypeAlias = Mapping[str, str]
 
 _NO_QUERY: Final[Query] = MappingProxyType({})
 _TRUE: Final = frozenset({"1", "true", "True", "TRUE", "t", "T"})
+_PROXIED: Final = frozenset({"nodes", "pods", "services"})
 _NAMESPACE_SUBRESOURCES: Final = frozenset({"status", "finalize"})
 #: method -> verb with a name, verb without one
 _VERBS: Final = {
@@ -103,6 +104,10 @@ def parse_request(table: ResourceTable, method: str, target: str) -> RequestInfo
     if rest[1:] == [""]:
         # `/api/v1/`: a real server takes the slash at the end of a discovery path
         return PathInfo(path.rstrip("/"), query)
+    for at in range(3, len(rest)):
+        if rest[at] == "proxy" and rest[at - 2] in _PROXIED:
+            rest = rest[: at + 1]  # what follows is for whom the proxy reaches
+            break
     decoded = [_decode(segment) for segment in rest]
     return _parse_resource(table, method, group, decoded, query)
 

@@ -135,14 +135,6 @@ def test_eviction_deletes_the_pod(client: MemoryClient) -> None:
     assert client.ask("POST", f"{PODS}/p/eviction", {"kind": "Pod"}).status == 400
 
 
-def test_log_of_a_container_that_never_ran_is_empty(client: MemoryClient) -> None:
-    client.ask("POST", PODS, {"metadata": {"name": "p"}})
-    answer = client.ask("GET", f"{PODS}/p/log?container=x")
-    assert (answer.status, answer.body) == (200, b"")
-    assert client.ask("GET", f"{PODS}/none/log").status == 404
-    assert client.ask("POST", f"{PODS}/p/exec").status == 405
-
-
 def test_deletecollection_returns_what_it_deleted(client: MemoryClient) -> None:
     for name in ("a", "b"):
         client.ask("POST", PODS, {"metadata": {"name": name, "labels": {"it": name}}})

@@ -140,7 +140,7 @@ def test_what_is_no_object_stays_what_it_is() -> None:
     pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
     client.ask("POST", "/api/v1/namespaces/default/pods", pod)
     log = client.ask("GET", "/api/v1/namespaces/default/pods/p/log", Accept=KUBECTL)
-    assert (log.status, log.body) == (200, b"")
+    assert (log.status, log.body) == (204, b"")
 
 
 def test_subresources_have_their_own_columns() -> None:
