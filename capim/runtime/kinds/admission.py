@@ -1,8 +1,8 @@
 """What a real API server's default admission and strategies write into new objects.
 
-ServiceAccount, Priority, RuntimeClass, DefaultTolerationSeconds, StorageObjectInUseProtection,
-DefaultStorageClass, TaintNodesByCondition, and the strategies of jobs, daemon sets and pods. Each looks
-only at objects of its own kind, so a kind without an entry pays for one look-up.
+ServiceAccount, LimitRanger, Priority, RuntimeClass, DefaultTolerationSeconds, DefaultStorageClass,
+StorageObjectInUseProtection, TaintNodesByCondition, and the strategies of jobs, daemon sets and pods.
+Each looks only at objects of its own kind, so a kind without an entry pays for one look-up.
 
 Departure: a pod of a namespace that has no `default` account (nobody made it) is let in; a real server
 refuses it.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from capim.api import errors
 from capim.runtime import writes
+from capim.runtime.kinds.limits import apply_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +55,7 @@ def _new_pod(store: Store, pod: JsonObject, old: JsonObject) -> None:
     _tolerate(pod["spec"])
     if _MIRROR not in (pod["metadata"].get("annotations") or {}):
         _give_account(store, pod)
+        apply_limits(store, pod)
     pod["status"] = {"phase": "Pending", "qosClass": qos_class(pod["spec"])}
 
 

@@ -11,7 +11,7 @@ from capim.runtime.objects import PatchType
 from capim.runtime.resourcegroup import ResourceGroup
 from tests.support.groups import DEPLOYMENTS, NODES, PODS, SERVED, named, new_group
 
-CONTAINERS = [{"name": "a", "image": "b:1"}]
+CONTAINERS: list[dict[str, Any]] = [{"name": "a", "image": "b:1"}]
 SELECTOR = {"matchLabels": {"app": "a"}}
 TEMPLATE = {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": CONTAINERS}}
 
@@ -177,3 +177,21 @@ def test_nodes_of_clients_begin_tainted_and_own_ones_do_not(group: ResourceGroup
 )
 def test_quality_of_service(resources: dict[str, Any], quality: str) -> None:
     assert qos_class({"containers": [{"resources": resources}]}) == quality
+
+
+def test_limits_of_a_namespace_are_given_and_kept(group: ResourceGroup) -> None:
+    item = {"type": "Container", "max": {"cpu": "2"}, "min": {"cpu": "100m"}}
+    limits = [item | {"default": {"cpu": "300m"}}, {"type": "Pod", "max": {"cpu": "3"}}]
+    group.create(SERVED["limitranges"], "default", named("l", spec={"limits": limits}))
+    made = pod(group)
+    amounts = {"limits": {"cpu": "300m"}, "requests": {"cpu": "300m"}}
+    assert made["spec"]["containers"][0]["resources"] == amounts
+    told = made["metadata"]["annotations"]["kubernetes.io/limit-ranger"]
+    assert told == "LimitRanger plugin set: cpu request for container a; cpu limit for container a"
+    resources = {"requests": {"cpu": "50m"}, "limits": {"cpu": "4"}}
+    refused = refusal(group, containers=[CONTAINERS[0] | {"resources": resources}])
+    assert refused.message == (
+        'pods "p" is forbidden: [minimum cpu usage per Container is 100m, but request is 50m, '
+        "maximum cpu usage per Container is 2, but limit is 4, "
+        "maximum cpu usage per Pod is 3, but limit is 4]"
+    )
