@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from capim.server.http import Exchange
     from capim.server.routes import PathInfo
 
-_READ_ONLY_HEADS: Final = ("/api", "/version")
+_READ_ONLY: Final = ("/api", "/version")
 _OPENID: Final = "/.well-known/openid-configuration"
 _KEYS: Final = "/openid/v1/jwks"
 
@@ -37,7 +37,7 @@ def answer(exchange: Exchange, info: PathInfo, control: Control) -> Response:
     if path == "/":
         paths = orjson.dumps({"paths": table.paths()}, option=orjson.OPT_INDENT_2)
         return Response(200, paths)
-    if path.startswith(_READ_ONLY_HEADS) or path.count("/") > 2:
+    if path in _READ_ONLY or path.startswith("/api/") or path.count("/") > 2:
         _check_read(exchange, path, table)
     if path == "/version":
         return Response(200, version.document(control.served.kubernetes_version()))

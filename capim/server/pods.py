@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from capim.api.errors import APIError, bad_request, conflict, invalid
+from capim.api.errors import APIError, bad_request, conflict, invalid, not_found
 from capim.api.gvk import GVR
 from capim.api.meta import format_time, parse_time
 from capim.server.handlers import request_object
@@ -64,8 +64,13 @@ def refuse_to_run(asked: Asked) -> Response:
     stored = asked.control.served.group.get(info.resource, info.namespace or "", info.name)
     pod = stored.json()
     container = _container(asked, pod)
-    if not (pod.get("spec") or {}).get("nodeName"):
+    node = (pod.get("spec") or {}).get("nodeName")
+    if not node:
         raise bad_request(f"pod {info.name} does not have a host assigned")
+    group = asked.control.served.group
+    nodes: Any = group.resources.by_gvr(GVR("", "v1", "nodes"))
+    if not group.list(nodes, None, fields=FieldSelector.parse(f"metadata.name={node}")).items:
+        raise not_found("pods", "", node)  # a real server takes the node's name for a pod's here
     if b"upgrade" not in asked.exchange.headers:
         raise bad_request("Upgrade request required")
     what = f"container {container} of pod {info.name} is simulated: no process runs in it"

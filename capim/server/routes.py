@@ -143,9 +143,11 @@ def _parse_resource(
         raise no_such_resource()
     name = parts[1] if len(parts) > 1 else ""
     subresource = parts[2] if len(parts) > 2 else ""
+    if name and not resource.stored and "get" not in resource.verbs:
+        raise no_such_resource()  # what is only created has no names
     verb = _verb(method, resource, subresource, query, has_name=bool(name), old_watch=old_watch)
     if verb == "create" and resource.namespaced and namespace is None:
-        raise method_not_allowed()
+        raise method_not_allowed() if resource.stored else no_such_resource()
     if verb == "watch" and name:
         query = _watch_one(query, name)
     return RequestInfo(verb, resource, subresource, namespace, name, query)

@@ -24,6 +24,7 @@ def client() -> MemoryClient:
 
 def run(client: MemoryClient) -> None:
     """Bind the pod and let its container `a` run."""
+    client.ask("POST", "/api/v1/nodes", {"metadata": {"name": "n"}})
     target = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}}
     assert client.ask("POST", f"{PODS}/p/binding", target).status == 201
     state = {"name": "a", "image": "x", "state": {"running": {"startedAt": STARTED}}}
