@@ -339,6 +339,8 @@ class ResourceGroup:
         options = options or DeleteOptions()
         last, gone = self._lifecycle.delete(current, options)
         self._gc.settle()
+        if self._rules is not None:
+            self._rules.settle(self._lifecycle)
         after = self._store.find(resource, namespace, name)
         self._store.subscriptions.deliver()
         return last.served_as(resource), gone or after is None
@@ -454,4 +456,6 @@ class ResourceGroup:
 
     def _settle(self) -> None:
         self._gc.settle()
+        if self._rules is not None:
+            self._rules.settle(self._lifecycle)
         self._store.subscriptions.deliver()

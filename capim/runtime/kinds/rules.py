@@ -13,6 +13,7 @@ from capim.api.canonical import MismatchError, canonical
 from capim.api.defaults import set_defaults
 from capim.api.validation import causes
 from capim.runtime.kinds.admission import admit
+from capim.runtime.kinds.quotas import Quotas
 from capim.runtime.kinds.services import ServiceRanges
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from capim.api.meta import JsonObject
     from capim.api.resources import Resource
     from capim.api.validation.field import Cause
+    from capim.runtime.lifecycle import Lifecycle
     from capim.runtime.objects import Change
     from capim.runtime.store import Store
 
@@ -42,6 +44,7 @@ class BuiltinRules:
 
     def __init__(self, *, service_cidr: str) -> None:
         self._services = ServiceRanges(service_cidr)
+        self._quotas = Quotas()
 
     def bind(self, store: Store) -> None:
         """Take the store whose objects the rules look at."""
@@ -76,14 +79,21 @@ class BuiltinRules:
         return causes(resource.group_resource, body, old)
 
     def allocate(self, resource: Resource, body: JsonObject, old: JsonObject | None) -> None:
-        """Give a valid object what the server gives it, in place. Raises APIError: Invalid."""
+        """Give a valid object what the server gives it, in place. Raises APIError: Invalid, Forbidden."""
         if resource.group_resource == SERVICES:
             self._services.allocate(body, old)
+        if old is None:
+            self._quotas.enforce(self._store, resource, body)
 
     def observe(self, change: Change) -> None:
         """Note what a change takes or frees."""
         if change.stored.resource.group_resource == SERVICES:
             self._services.observe(change)
+        self._quotas.observe(self._store, change)
+
+    def settle(self, lifecycle: Lifecycle) -> None:
+        """Do what follows from changes."""
+        self._quotas.settle(self._store, lifecycle)
 
 
 def complete(resource: Resource, body: JsonObject) -> JsonObject:

@@ -195,3 +195,24 @@ def test_limits_of_a_namespace_are_given_and_kept(group: ResourceGroup) -> None:
         "maximum cpu usage per Container is 2, but limit is 4, "
         "maximum cpu usage per Pod is 3, but limit is 4]"
     )
+
+
+def test_quota_counts_refuses_and_forgets(group: ResourceGroup) -> None:
+    quotas = SERVED["resourcequotas"]
+    hard = {"pods": "1", "requests.cpu": "1"}
+    group.create(quotas, "default", named("q", spec={"hard": hard}))
+
+    def used() -> dict[str, str]:
+        shown: dict[str, str] = group.get(quotas, "default", "q").json()["status"]["used"]
+        return shown
+
+    assert used() == {"pods": "0", "requests.cpu": "0"}
+    assert "failed quota: q: must specify requests.cpu for: a" in refusal(group).message
+    asks = [CONTAINERS[0] | {"resources": {"requests": {"cpu": "500m"}}}]
+    pod(group, "a", containers=asks)
+    assert used() == {"pods": "1", "requests.cpu": "500m"}
+    assert refusal(group, containers=asks).message == (
+        'pods "p" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1'
+    )
+    group.delete(PODS, "default", "a")
+    assert used() == {"pods": "0", "requests.cpu": "0"}
