@@ -59,6 +59,10 @@ class FleetOptions(Protocol):
         """The address listeners bind."""
 
     @property
+    def workload_authorization(self) -> str:
+        """What decides who may do what in workload clusters."""
+
+    @property
     def workload_simulation(self) -> str:
         """How much of a control plane is simulated for workloads."""
 
@@ -147,6 +151,7 @@ class Fleet:
             *("--bind-host", options.bind_host),
             *("--v", str(options.verbosity), "--logging-format", options.logging_format),
             *("--workload-simulation", options.workload_simulation),
+            *("--workload-authorization", options.workload_authorization),
         ]
 
     def begin(self) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from capim.api.meta import parse_duration
-from capim.api.workload import Simulation
+from capim.api.workload import Authorization, Simulation
 from coordinator.ports import PortRange
 from coordinator.tlsoptions import TLSOptions
 
@@ -66,6 +66,7 @@ class Options:
     runtime_dir: str = ""
     debug_address: str = "127.0.0.1:19000"
     workload_simulation: Simulation = Simulation.PODS
+    workload_authorization: Authorization = Authorization.ALWAYS_ALLOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +229,12 @@ FLAGS: Final = (
         "off, status or pods",
         "What becomes of Deployments, Jobs and the like in workload clusters: pods that run on their "
         "nodes, statuses alone, or nothing (for scale).",
+    ),
+    _Flag(
+        "workload_authorization",
+        Authorization,
+        "AlwaysAllow or RBAC",
+        "What decides who may do what in workload clusters: nothing, or their own roles.",
     ),
 )
 

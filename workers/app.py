@@ -22,7 +22,7 @@ import uvloop
 from capim.aio import logs
 from capim.aio.clock import Clock, wall_clock
 from capim.aio.tasks import TaskScope
-from capim.api.workload import Simulation
+from capim.api.workload import Authorization, Simulation
 from capim.messaging import envelope as m
 from capim.messaging.sockets import PeerBusyError, WorkerSocket
 from capim.server.requestlog import request_log
@@ -49,6 +49,7 @@ class WorkerOptions:
     verbosity: int
     logging_format: str
     workload_simulation: Simulation
+    workload_authorization: Authorization
 
 
 def parse_options(arguments: Sequence[str] | None = None) -> WorkerOptions:
@@ -64,6 +65,12 @@ def parse_options(arguments: Sequence[str] | None = None) -> WorkerOptions:
     parser.add_argument("--logging-format", choices=("text", "json"), default="text")
     parser.add_argument(
         "--workload-simulation", type=Simulation, choices=tuple(Simulation), default=Simulation.PODS
+    )
+    parser.add_argument(
+        "--workload-authorization",
+        type=Authorization,
+        choices=tuple(Authorization),
+        default=Authorization.ALWAYS_ALLOW,
     )
     return WorkerOptions(**vars(parser.parse_args(arguments)))
 
@@ -88,6 +95,7 @@ class Worker:
             scope=scope,
             clock=clock,
             request_log=request_log(options.verbosity),
+            authorization=options.workload_authorization,
         )
         self._views = Views(self._state, self._listeners)
         self._todo: asyncio.Queue[s.Instruction] = asyncio.Queue()

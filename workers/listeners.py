@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from capim.api.workload import Authorization
 from capim.certs.pem import CertificateError
 from capim.runtime.manifests.defaults import service_ip
 from capim.server.listener import Listener
@@ -34,7 +35,9 @@ class Listeners:
         scope: TaskScope,
         clock: Clock,
         request_log: RequestLog | None = None,
+        authorization: Authorization = Authorization.ALWAYS_ALLOW,
     ) -> None:
+        self._authorization = authorization
         self._bind_host = bind_host
         self._scope = scope
         self._clock = clock
@@ -44,7 +47,7 @@ class Listeners:
 
     def bind(self, cluster: WorkloadCluster) -> str | None:
         """Take a cluster's port; return why it could not be taken, or None."""
-        served = _served(cluster, self._bind_host)
+        served = _served(cluster, self._bind_host, self._authorization)
         listener = Listener(
             served,
             scope=self._scope,
@@ -94,7 +97,7 @@ class Listeners:
             await self.drop(key)
 
 
-def _served(cluster: WorkloadCluster, bind_host: str) -> Served:
+def _served(cluster: WorkloadCluster, bind_host: str, authorization: Authorization) -> Served:
     spec = cluster.spec
     return Served(
         name=str(spec.key),
@@ -108,6 +111,7 @@ def _served(cluster: WorkloadCluster, bind_host: str) -> Served:
         service_ip=service_ip(spec.service_cidr, 1),
         service_domain=spec.service_domain,
         extra_hosts=_extra_hosts(spec),
+        authorization=authorization,
     )
 
 

@@ -29,6 +29,13 @@ class Simulation(enum.StrEnum):
     PODS = "pods"  #: pods are made, bound to nodes and run
 
 
+class Authorization(enum.StrEnum):
+    """What decides whether somebody who is known may do something in a workload cluster."""
+
+    ALWAYS_ALLOW = "AlwaysAllow"  #: everybody may do everything
+    RBAC = "RBAC"  #: the cluster's own roles and bindings
+
+
 @dataclass(frozen=True, slots=True)
 class Startup:
     """How long a phase takes: `duration_s` plus up to `jitter` times as much, drawn once."""

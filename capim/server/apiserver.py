@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from capim.api.errors import APIError
+from capim.api.workload import Authorization
+from capim.runtime import bootstrappolicy
 from capim.runtime.authorization import AlwaysAllow
 from capim.runtime.rbac import RoleBased
 from capim.server import paths
@@ -70,10 +72,11 @@ class ApiServer:
         self._connect = connect
         self._request_log = request_log
         self._authenticator = Authenticator(
-            served, clock, anonymous=anonymous or served.authorization == "RBAC"
+            served, clock, anonymous=anonymous or served.authorization is Authorization.RBAC
         )
         authorizer: Authorizer = AlwaysAllow()
-        if served.authorization == "RBAC":
+        if served.authorization is Authorization.RBAC:
+            bootstrappolicy.ensure(served.group)
             authorizer = RoleBased(served.group)
         self._authorizes = isinstance(authorizer, RoleBased)
         self._control = Control(served, self._authenticator, authorizer, clock)

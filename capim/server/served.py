@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
-from capim.api.workload import KeyPair
+from capim.api.workload import Authorization, KeyPair
 from capim.runtime.etcdmembers import EtcdCluster
 from capim.runtime.resourcegroup import ResourceGroup
 
@@ -35,4 +34,4 @@ class Served:
     service_ip: str = "10.128.0.1"  #: the first of the service network
     service_domain: str = "cluster.local"
     extra_hosts: tuple[str, ...] = ()  #: more names for the serving certificate
-    authorization: Literal["AlwaysAllow", "RBAC"] = "AlwaysAllow"  #: who is known may do what
+    authorization: Authorization = Authorization.ALWAYS_ALLOW  #: who is known may do what

@@ -46,6 +46,9 @@ def test_the_defaults_are_the_originals() -> None:
         pytest.param(["--debug-address", "[::1]:1"], "debug_address", "[::1]:1", id="ipv6"),
         pytest.param(["--namespace", "a", "--namespace", "b"], "namespace", "b", id="last-wins"),
         pytest.param(["--advertise-host=h"], "advertise_host", "h", id="flag-before-pod-ip"),
+        pytest.param(
+            ["--workload-authorization=RBAC"], "workload_authorization", "RBAC", id="authorization"
+        ),
         pytest.param(["--kube-api-qps=0.5"], "kube_api_qps", 0.5, id="fraction"),
     ],
 )

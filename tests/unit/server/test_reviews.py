@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from capim.api.identity import User
+from capim.api.workload import Authorization
 from capim.server.access import attributes_of
 from tests.support.memory import MemoryClient, make_api
 from tests.support.served import make_served, resource
@@ -34,7 +35,7 @@ def guarded(peer: User = BOB) -> MemoryClient:
     subject = {"kind": "User", "apiGroup": RBAC, "name": "bob"}
     binding = {"metadata": {"name": "b"}, "roleRef": reference, "subjects": [subject]}
     served.group.create(resource("rolebindings", RBAC), "default", binding)
-    return MemoryClient(make_api(replace(served, authorization="RBAC")), peer)
+    return MemoryClient(make_api(replace(served, authorization=Authorization.RBAC)), peer)
 
 
 def ask_access(client: MemoryClient, spec: Any, kind: str = "selfsubjectaccessreviews") -> Any:
@@ -106,6 +107,15 @@ def test_roles_decide_what_passes() -> None:
     unknown = client.ask("GET", "/apis/none/v1/things").json()
     assert unknown["details"] == {"group": "none", "kind": "things"}
     assert client.ask("PUT", "/metrics").json()["details"] == {}
+
+
+def test_everybody_known_may_look_around_where_roles_decide() -> None:
+    client = guarded()
+    assert client.ask("GET", "/apis").status == 200
+    assert client.ask("POST", f"{WHO}/selfsubjectreviews", {}).status == 201
+    spec = {"user": "x", "groups": ["system:masters"], "nonResourceAttributes": {"path": "/x"}}
+    root = guarded(User("root", ("system:masters",)))
+    assert ask_access(root, spec, "subjectaccessreviews") == {"allowed": True}
 
 
 def test_nobody_known_is_anonymous_where_roles_decide() -> None:

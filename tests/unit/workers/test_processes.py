@@ -46,6 +46,7 @@ class Options:
     verbosity: int = 0
     logging_format: str = "text"
     workload_simulation: str = "off"
+    workload_authorization: str = "AlwaysAllow"
 
 
 def machine(name: str, *, control_plane: bool) -> MachineSpec:
