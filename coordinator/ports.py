@@ -23,6 +23,10 @@ class PortsExhaustedError(Exception):
     """No port of the range is left; the message names the address and the flag."""
 
 
+class PortTakenError(Exception):
+    """The one port that would do is somebody else's; the message names the port and the fix."""
+
+
 @dataclass(frozen=True, slots=True)
 class PortRange:
     """Ports from `first` to `last`, both included."""
@@ -86,6 +90,27 @@ class PortLeases:
         pool.holders[port] = cluster
         self._leases[cluster] = (address, port)
         return port
+
+    def check(self, address: str, cluster: NamespacedName, port: int, now: float) -> None:
+        """Make sure that a cluster can have exactly this port.
+
+        Raises:
+            PortTakenError: another cluster or another process has it.
+        """
+        pool = self._addresses.get(address, _Address())
+        holder = pool.holders.get(port)
+        if holder == cluster:
+            return
+        if holder is not None:
+            owner = f"belongs to cluster {holder}"
+        elif pool.avoided.get(port, now) > now:
+            owner = "is held by another process"
+        else:
+            return
+        raise PortTakenError(
+            f"port {port} of {address}, which spec.controlPlaneEndpoint asks for, {owner}:"
+            " choose another port, or leave the endpoint unset"
+        )
 
     def _can_have(self, pool: _Address, port: int, now: float) -> bool:
         """Say whether a port may be had; one that rests may, by its old owner or for want of others."""

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 _VERSION = "v1.35.4"
 
+_UNSERVED = (
+    "this embedded management API serves the kinds that fake clusters need, `kubectl api-resources`"
+    " lists them; for others run `capim manager` against a management cluster of your own"
+)
+
 #: Informers of a thousand clusters start over cheaply rather than hold much history.
 _HISTORY_EVENTS = 100_000
 _HISTORY_BYTES = 64 << 20
@@ -53,6 +58,7 @@ class EmbeddedApi:
             etcd=EtcdCluster(1),
             kubernetes_version=lambda: _VERSION,
             authorities=Authorities(self._ca, self._ca),
+            unserved=_UNSERVED,
         )
         self._listener = Listener(served, scope=scope, metrics=Metrics())
 

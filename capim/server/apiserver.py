@@ -138,11 +138,19 @@ class ApiServer:
         key = (exchange.method, exchange.target)
         info = self._parsed.get(key)
         if info is None:
-            info = parse_request(table, exchange.method, exchange.target.decode("latin-1"))
+            info = self._understand(table, exchange)
             if len(self._parsed) >= _PARSED_LIMIT:
                 self._parsed.clear()
             self._parsed[key] = info
         return info
+
+    def _understand(self, table: ResourceTable, exchange: Exchange) -> RequestInfo | PathInfo:
+        try:
+            return parse_request(table, exchange.method, exchange.target.decode("latin-1"))
+        except APIError as error:
+            if error.code == 404 and self._served.unserved:
+                error.message = f"{error.message}: {self._served.unserved}"
+            raise
 
     def _answer(self, exchange: Exchange, info: RequestInfo | PathInfo, user: User) -> int:
         if isinstance(info, PathInfo):

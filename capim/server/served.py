@@ -35,3 +35,4 @@ class Served:
     service_domain: str = "cluster.local"
     extra_hosts: tuple[str, ...] = ()  #: more names for the serving certificate
     authorization: Authorization = Authorization.ALWAYS_ALLOW  #: who is known may do what
+    unserved: str = ""  #: what to tell a client that asks for a kind which is not here

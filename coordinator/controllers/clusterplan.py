@@ -31,7 +31,7 @@ from coordinator.controllers.patches import (
 )
 from coordinator.controllers.secrets import CA, ETCD_CA, SERVICE_ACCOUNT, Authorities
 from coordinator.placement import ENDPOINT_ANNOTATION, PLACEMENT_ANNOTATION, Placement, Placements
-from coordinator.ports import PortLeases, PortRange, PortsExhaustedError
+from coordinator.ports import PortLeases, PortRange, PortsExhaustedError, PortTakenError
 
 #: A port may come free without a word to us: one that another process held.
 _EXHAUSTED_RETRY_S: Final = 30.0
@@ -110,7 +110,7 @@ class ClusterPlanner:
             return None
         try:
             return self._desired(view, key)
-        except PortsExhaustedError:
+        except (PortsExhaustedError, PortTakenError):
             return None
 
     def forget(self, key: NamespacedName, now: float) -> bool:
@@ -128,9 +128,9 @@ class ClusterPlanner:
         try:
             worker, spec = self._desired(view, key)
         except PortsExhaustedError as error:
-            state = State(PORTS_EXHAUSTED_REASON, str(error), Severity.WARNING)
-            status = status_difference(obj, {"conditions": _ready(obj, state, view.now)})
-            return ClusterPlan(status=status, requeue_after_s=_EXHAUSTED_RETRY_S)
+            return _without_port(view, PORTS_EXHAUSTED_REASON, str(error))
+        except PortTakenError as error:
+            return _without_port(view, PORT_OCCUPIED_REASON, str(error))
         if occupied is not None:
             status = status_difference(obj, {"conditions": _ready(obj, occupied, view.now)})
             return ClusterPlan(status=status, ensure=(worker, spec), waiting_for="another port")
@@ -189,8 +189,11 @@ class ClusterPlanner:
 
         Raises:
             PortsExhaustedError: there is no port for it.
+            PortTakenError: the port its user chose is not to be had.
         """
         obj = view.infra
+        if (chosen := self._chosen_port(obj)) is not None:
+            self.ports.check(self._host, key, chosen, view.now)
         worker = self.placements.place(key, _placement_annotation(obj))
         port = self.ports.lease(self._host, key, view.now, preferred=self._former_port(obj))
         advertised = join_host_port(self._host, port)
@@ -217,6 +220,13 @@ class ClusterPlanner:
         endpoint = (obj.get("spec") or {}).get("controlPlaneEndpoint") or {}
         return endpoint.get("port") if endpoint.get("host") == self._host else None
 
+    def _chosen_port(self, obj: JsonObject) -> int | None:
+        """Return the port of ours that a user asks for: in the endpoint, and never told by us."""
+        if gates.annotation(obj, ENDPOINT_ANNOTATION) or not self._is_ours(obj):
+            return None
+        endpoint = (obj.get("spec") or {}).get("controlPlaneEndpoint") or {}
+        return endpoint.get("port")
+
     def _is_ours(self, obj: JsonObject) -> bool:
         """Say whether the endpoint in the spec is ours to set: unset, noted by us, or plainly ours."""
         written = _endpoint(obj)
@@ -224,6 +234,13 @@ class ClusterPlanner:
             return True
         endpoint = obj["spec"]["controlPlaneEndpoint"]
         return endpoint["host"] == self._host and endpoint["port"] in self._range
+
+
+def _without_port(view: ClusterView, reason: str, message: str) -> ClusterPlan:
+    """Say why there is no port, and look again in a while."""
+    state = State(reason, message, Severity.WARNING)
+    status = status_difference(view.infra, {"conditions": _ready(view.infra, state, view.now)})
+    return ClusterPlan(status=status, requeue_after_s=_EXHAUSTED_RETRY_S)
 
 
 def join_host_port(host: str, port: int) -> str:

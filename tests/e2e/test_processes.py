@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _NAMES = ("one", *(f"other-{number}" for number in range(9)))
 _BACK_WITHIN_S = 10
+_WORKERS = 3
+_NODES = 1 + _WORKERS
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ def test_crashes(fleet: Fleet, capim: CapimProvider, request: pytest.FixtureRequ
     """Neither a worker's nor the coordinator's crash costs a machine, an endpoint or a Node."""
     fleet.apply_class()
     for name in _NAMES:
-        fleet.create(name, fleet.size(1, 1))
-    fleet.wait_running(_NAMES, fleet.size(1, 1))
+        fleet.create(name, fleet.size(1, _WORKERS))
+    fleet.wait_running(_NAMES, fleet.size(1, _WORKERS))
     clients = {name: fleet.workload(name) for name in _NAMES}
     before, events = _picture(fleet, clients), _unhealthy_events(fleet)
 
@@ -50,10 +52,10 @@ def test_crashes(fleet: Fleet, capim: CapimProvider, request: pytest.FixtureRequ
 
     _assert_quiet(fleet, events, request.config.getoption("--quiet-time"))
     assert _picture(fleet, clients) == before
-    fleet.wait_running(_NAMES, fleet.size(1, 1))
+    fleet.wait_running(_NAMES, fleet.size(1, _WORKERS))
     # what runs can still change
-    fleet.resize("one", fleet.size(1, 2))
-    fleet.wait_running(["one"], fleet.size(1, 2))
+    fleet.resize("one", fleet.size(1, _WORKERS + 1))
+    fleet.wait_running(["one"], fleet.size(1, _WORKERS + 1))
     fleet.delete(_NAMES)
 
 
@@ -81,7 +83,7 @@ def _silent(clients: dict[str, Kube]) -> list[str]:
         except (KubeError, urllib3.exceptions.HTTPError) as error:
             left.append(f"{name}: {error}")
         else:
-            assert len(nodes) == 2, f"{name} shows {len(nodes)} of 2 nodes"
+            assert len(nodes) == _NODES, f"{name} shows {len(nodes)} of {_NODES} nodes"
     return left
 
 

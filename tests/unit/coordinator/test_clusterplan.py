@@ -193,6 +193,35 @@ def test_an_endpoint_on_our_host_without_annotation_keeps_its_port() -> None:
     assert plan.ensure[1].port == 20005
 
 
+def test_a_chosen_port_of_another_cluster_is_a_condition_and_nobody_loses_his() -> None:
+    planning = planner()
+    other = KEY._replace(name="other")
+    assert planning.ports.lease("10.0.0.1", other, NOW) == 20000
+    obj = marked(spec={"controlPlaneEndpoint": {"host": "10.0.0.1", "port": 20000}})
+    plan = planning.plan(view(obj))
+    assert (plan.ensure, plan.patch) == (None, {})
+    ready = ready_of(plan.status)
+    assert ready["reason"] == "PortOccupied"
+    assert "port 20000 of 10.0.0.1, which spec.controlPlaneEndpoint asks for" in ready["message"]
+    assert "belongs to cluster default/other: choose another port" in ready["message"]
+    planning.ports.release(other, NOW)
+    healed = planning.plan(view(obj))
+    assert healed.ensure is not None
+    assert healed.ensure[1].port == 20000
+
+
+def test_a_chosen_port_of_another_process_is_waited_for() -> None:
+    planning = planner()
+    obj = marked(spec={"controlPlaneEndpoint": {"host": "10.0.0.1", "port": 20003}})
+    assert planning.plan(view(obj)).ensure is not None
+    failed = planning.plan(view(obj, listener=bound(20003, ListenerState.FAILED)))
+    assert failed.ensure is None
+    assert "is held by another process" in ready_of(failed.status)["message"]
+    later = planning.plan(view(obj, now=NOW + 301))
+    assert later.ensure is not None
+    assert later.ensure[1].port == 20003
+
+
 def test_a_port_that_cannot_be_bound_is_given_back_and_another_is_tried() -> None:
     plans = planner()
     plans.plan(view(marked()))

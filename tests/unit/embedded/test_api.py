@@ -39,6 +39,7 @@ def test_a_fleet_can_be_created_and_foreign_kinds_are_refused(tmp_path: Path) ->
                     with pytest.raises(APIError) as refused:
                         await client.list(GVR("apps", "v1", "deployments"))
                     assert refused.value.code == 404
+                    assert "run `capim manager` against" in refused.value.message
             finally:
                 await api.stop()
 
