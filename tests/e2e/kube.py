@@ -54,11 +54,7 @@ _KINDS: Final[dict[str, tuple[str, str, bool]]] = {
     "DevMachineTemplate": (f"infrastructure.{_CAPI}", "devmachinetemplates", True),
 }
 #: group -> version, where it is not the line's contract
-_VERSIONS: Final = {
-    "": "v1",
-    "apiextensions.k8s.io": "v1",
-    f"infrastructure.{_CAPI}": "v1alpha1",
-}
+_VERSIONS: Final = {"": "v1", "apiextensions.k8s.io": "v1"}
 
 
 class KubeError(RuntimeError):
@@ -113,7 +109,8 @@ class Kube:
     def path(self, kind: str, namespace: str = "", name: str = "", *, version: str = "") -> str:
         """Return the URL path of a kind's collection or of one object."""
         group, plural, namespaced = _KINDS[kind]
-        version = version or _VERSIONS.get(group, self._contract)
+        ours = "v1alpha1" if kind.startswith("InMemory") else ""
+        version = version or ours or _VERSIONS.get(group, self._contract)
         root = f"/apis/{group}/{version}" if group else f"/api/{version}"
         inside = f"/namespaces/{namespace}" if namespaced and namespace else ""
         return f"{root}{inside}/{plural}" + (f"/{name}" if name else "")
