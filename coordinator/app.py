@@ -109,6 +109,7 @@ class Manager:
             ports=options.port_range,
             placements=placements,
             watch_filter=options.watch_filter,
+            remote_hosts=dict(options.remote_workers),
         )
         controllers = self._make_controllers(objects, planner)
         await self._follow(objects)

@@ -1,4 +1,4 @@
-"""The coordinator's side of all workers: the ROUTER socket, heartbeats and the supervisor.
+"""The coordinator's side of all workers: the sockets, heartbeats and the supervisor.
 
 A thin shell: `FleetState` decides, this sends. Controllers call it without waiting; what cannot be sent
 now reaches the worker with the `Sync` that follows its next registration.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 
 from capim.messaging import envelope as m
-from capim.messaging.sockets import CoordinatorSocket, PeerBusyError, PeerGoneError, ipc_address
+from capim.messaging.sockets import PeerBusyError, PeerGoneError, ipc_address
 from coordinator.fleetstate import (
     PING_INTERVAL_S,
     FleetState,
@@ -25,6 +25,7 @@ from coordinator.fleetstate import (
     Replace,
     Send,
 )
+from coordinator.links import LinkOptions, Links
 from coordinator.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ _log = structlog.get_logger(__name__)
 _QUERY_TIMEOUT_S: Final = 2.0
 
 
-class FleetOptions(Protocol):
+class FleetOptions(LinkOptions, Protocol):
     """What of the manager's options concerns the workers."""
 
     @property
@@ -107,7 +108,8 @@ class Fleet:
         self._options = options
         self._clock = clock
         self._scope = scope
-        self._names = [f"worker-{index}" for index in range(options.workers)]
+        self._local_names = local_workers(options.workers)
+        self._names = [*self._local_names, *(name for name, _ in options.remote_workers)]
         self._queries: dict[int, _Query] = {}
         self._next_query = 0
         self._runtime_dir = Path(options.runtime_dir)
@@ -133,9 +135,9 @@ class Fleet:
         self._state = FleetState(
             self._names, installation=installation, epoch=counted if epoch is None else epoch
         )
-        self._socket = CoordinatorSocket(address, self._on_message)
+        self._links = Links(self._options, address, self._on_message)
         self._supervisor = Supervisor(
-            self._names,
+            self._local_names,
             runtime_dir=self._runtime_dir,
             address=address,
             worker_args=self._worker_args(),
@@ -159,9 +161,9 @@ class Fleet:
         self._carry_out(self._state.begin())
 
     async def stop(self) -> None:
-        """End the workers and close the socket."""
+        """End the workers of this host and close the sockets; the others wait for a coordinator."""
         await self._supervisor.stop()
-        self._socket.close()
+        self._links.close()
         self._lock.close()
 
     # --- desired state ---
@@ -252,10 +254,15 @@ class Fleet:
 
     def _send(self, instruction: Send) -> None:
         try:
-            self._socket.send(instruction.worker, instruction.command)
+            self._links.send(instruction.worker, instruction.command)
         except (PeerGoneError, PeerBusyError) as error:
             _log.info("worker unreachable", worker=instruction.worker, error=type(error).__name__)
             self._state.lost(instruction.worker, self._clock())
+
+
+def local_workers(count: int) -> list[str]:
+    """Name the workers that the supervisor runs."""
+    return [f"worker-{index}" for index in range(count)]
 
 
 def _lock_folder(folder: Path) -> TextIOWrapper:

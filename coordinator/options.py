@@ -7,6 +7,7 @@ the next word; `_` in a name counts as `-`; `-v 4` is `--v=4`. Durations are wri
 from __future__ import annotations
 
 import os
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -67,6 +68,9 @@ class Options:
     debug_address: str = "127.0.0.1:19000"
     workload_simulation: Simulation = Simulation.PODS
     workload_authorization: Authorization = Authorization.ALWAYS_ALLOW
+    remote_workers: tuple[tuple[str, str], ...] = ()  #: name and advertised host of each
+    worker_listen: str = ""
+    worker_keys: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,32 @@ def _address(text: str) -> str:
     return text
 
 
+def _whole(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError("negative")
+    return number
+
+
+def _remote_workers(text: str) -> tuple[tuple[str, str], ...]:
+    found = [entry.partition("=")[::2] for entry in text.split(",") if entry]
+    names = [name for name, _ in found]
+    if not all(_WORKER_NAME.fullmatch(name) and host for name, host in found):
+        raise ValueError("no name or no host")
+    if len(set(names)) != len(names) or any(_LOCAL_NAME.fullmatch(name) for name in names):
+        raise ValueError("a name twice, or one of a local worker")
+    return tuple(found)
+
+
+def _tcp_address(text: str) -> str:
+    if text:
+        scheme, _, rest = text.partition("://")
+        if scheme != "tcp" or not rest.rpartition(":")[0]:
+            raise ValueError("no address")
+        _address(rest)
+    return text
+
+
 def _log_format(text: str) -> str:
     if text not in {"text", "json"}:
         raise ValueError("unknown")
@@ -136,10 +166,15 @@ _A_BOOLEAN: Final = "alone, or =true or =false"
 _A_DURATION: Final = "a duration such as 10s or 1m30s"
 _A_COUNT: Final = "a whole number, at least 1"
 _A_NUMBER: Final = "a number"
+_A_WHOLE: Final = "a whole number, 0 or more"
 _A_PORT: Final = "a port from 0 to 65535"
 A_PORT_RANGE: Final = "two ports from 1 to 65535, such as 20000-24000"
 _AN_ADDRESS: Final = "an address such as :9440 or 127.0.0.1:9440; 0 or empty: off"
 _A_TEXT: Final = "a text"
+_REMOTE_WORKERS: Final = "name=host,... with names such as capim-worker-0, but not worker-0"
+_A_TCP_ADDRESS: Final = "an address such as tcp://0.0.0.0:9445"
+_WORKER_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_LOCAL_NAME: Final = re.compile(r"worker-\d+")
 
 FLAGS: Final = (
     _Flag(
@@ -215,13 +250,26 @@ FLAGS: Final = (
         "Host of the workload clusters' endpoints; default: the environment's POD_IP.",
     ),
     _Flag(
-        "workers", _count, _A_COUNT, "Local worker processes; default: processors, four at most."
+        "workers",
+        _whole,
+        _A_WHOLE,
+        "Local worker processes; default: processors, four at most, none beside --remote-workers.",
     ),
     _Flag(
         "port_range", parse_port_range, A_PORT_RANGE, "Ports of the workload clusters' listeners."
     ),
     _Flag("bind_host", str, _A_TEXT, "Address the listeners bind; empty: all."),
     _Flag("runtime_dir", str, _A_TEXT, "Private folder for sockets and locks."),
+    _Flag(
+        "remote_workers",
+        _remote_workers,
+        _REMOTE_WORKERS,
+        "Workers that others start (`capim worker`), each with the host by which clients reach it.",
+    ),
+    _Flag(
+        "worker_listen", _tcp_address, _A_TCP_ADDRESS, "Where the remote workers connect, by TCP."
+    ),
+    _Flag("worker_keys", str, _A_TEXT, "Folder of the keys for that connection: see `capim keys`."),
     _Flag("debug_address", _address, _AN_ADDRESS, "Serves /listeners and /clusters."),
     _Flag(
         "workload_simulation",
@@ -286,15 +334,32 @@ def _completed(given: dict[str, Any], environ: Mapping[str, str]) -> Options:
             " name the host by which clients reach the workload clusters"
         )
     given["advertise_host"] = host
-    given.setdefault("workers", min(os.cpu_count() or 1, 4))
+    given.setdefault("workers", 0 if given.get("remote_workers") else min(os.cpu_count() or 1, 4))
     given["runtime_dir"] = given.get("runtime_dir") or _default_runtime_dir(environ)
     options = Options(**given)
     _check_durations(options)
+    _check_workers(options)
     try:
         TLSOptions.parse(options.tls_min_version, options.tls_cipher_suites)
     except ValueError as error:
         raise OptionError(str(error)) from error
     return options
+
+
+def _check_workers(options: Options) -> None:
+    """Let nobody run without workers, or hear remote ones without knowing who they are."""
+    remote = bool(options.remote_workers)
+    if not options.workers and not remote:
+        raise OptionError("--workers: 0 will not do without --remote-workers: write 1 or more")
+    for flag, value in (
+        ("--worker-listen", options.worker_listen),
+        ("--worker-keys", options.worker_keys),
+    ):
+        if remote is not bool(value):
+            raise OptionError(
+                f"{flag}: goes with --remote-workers: set --remote-workers, --worker-listen and"
+                " --worker-keys together, or none of them"
+            )
 
 
 def _check_durations(options: Options) -> None:

@@ -12,6 +12,7 @@ import fcntl
 import os
 import secrets
 import signal
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from capim.aio.clock import Clock, wall_clock
 from capim.aio.tasks import TaskScope
 from capim.api.workload import Authorization, Simulation
 from capim.messaging import envelope as m
+from capim.messaging.keys import COORDINATOR, KeyFileError, load_pair, load_public
 from capim.messaging.sockets import PeerBusyError, WorkerSocket
 from capim.server.requestlog import request_log
 from workers import state as s
@@ -31,7 +33,7 @@ from workers.listeners import Listeners
 from workers.views import Views
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from capim.messaging.codec import Message
 
@@ -50,6 +52,7 @@ class WorkerOptions:
     logging_format: str
     workload_simulation: Simulation
     workload_authorization: Authorization
+    keys: Path | None = None  #: folder of the keys for a coordinator on another host
 
 
 def parse_options(arguments: Sequence[str] | None = None) -> WorkerOptions:
@@ -58,6 +61,9 @@ def parse_options(arguments: Sequence[str] | None = None) -> WorkerOptions:
     parser.add_argument("--name", required=True, help="stable identity, for example worker-0")
     parser.add_argument(
         "--connect", required=True, help="the coordinator's address, ipc:// or tcp://"
+    )
+    parser.add_argument(
+        "--keys", type=Path, help="folder of the keys for tcp://: `capim keys` makes them"
     )
     parser.add_argument("--runtime-dir", required=True, type=Path, help="folder for the lock file")
     parser.add_argument("--bind-host", default="", help="address listeners bind; empty: all")
@@ -72,7 +78,10 @@ def parse_options(arguments: Sequence[str] | None = None) -> WorkerOptions:
         choices=tuple(Authorization),
         default=Authorization.ALWAYS_ALLOW,
     )
-    return WorkerOptions(**vars(parser.parse_args(arguments)))
+    options = WorkerOptions(**vars(parser.parse_args(arguments)))
+    if options.connect.startswith("tcp://") and options.keys is None:
+        parser.error("--connect tcp://... needs --keys: `capim keys` makes them")
+    return options
 
 
 class Worker:
@@ -101,7 +110,7 @@ class Worker:
         self._todo: asyncio.Queue[s.Instruction] = asyncio.Queue()
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
-        self._socket = WorkerSocket(options.connect, options.name, self._on_message)
+        self._socket = _connect(options, self._on_message)
         self.ended = asyncio.Event()
 
     def start(self) -> None:
@@ -185,6 +194,19 @@ class Worker:
             self._take([])
 
 
+def _connect(options: WorkerOptions, on_message: Callable[[Message], None]) -> WorkerSocket:
+    """Go to the coordinator. Raises KeyFileError."""
+    if options.keys is None:
+        return WorkerSocket(options.connect, options.name, on_message)
+    return WorkerSocket(
+        options.connect,
+        options.name,
+        on_message,
+        keys=load_pair(options.keys, options.name),
+        coordinator=load_public(options.keys, COORDINATOR),
+    )
+
+
 def _hold_lock(options: WorkerOptions) -> int:
     """Hold `<name>.lock` for the life of this process and write our ID into it.
 
@@ -227,5 +249,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lock = _hold_lock(options)
     try:
         return uvloop.run(run(options))
+    except KeyFileError as error:
+        sys.stderr.write(f"capim worker: {error}\n")
+        return 2
     finally:
         os.close(lock)

@@ -1,5 +1,9 @@
 """The sockets between coordinator and workers: ROUTER at the coordinator, DEALER at a worker.
 
+On one host they meet at a Unix socket in a private folder. Over TCP both sides prove who they are by
+CURVE keys: whoever has none of the keys that the coordinator knows is refused in the handshake, and a
+worker cannot speak under another's name.
+
 Sends never wait: what cannot go now is refused with an error and the owner brings the peer up to date
 by a whole `Sync` later, which is why no queue here has to be unbounded. Receives are callbacks on the
 event loop, driven by the socket's own file descriptor.
@@ -13,12 +17,15 @@ from typing import TYPE_CHECKING
 
 import structlog
 import zmq
+from zmq.utils import z85
 
 from capim.messaging.codec import CodecError, Message, decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from capim.messaging.keys import CurvePair
 
 _log = structlog.get_logger(__name__)
 
@@ -87,10 +94,10 @@ class _Endpoint:
         for _ in range(_BATCH):
             if self._socket.closed or not self._socket.poll(0, zmq.POLLIN):
                 return
-            self._received(self._socket.recv_multipart(zmq.NOBLOCK))
+            self._received(self._socket.recv_multipart(zmq.NOBLOCK, copy=False))
         self._schedule_drain()
 
-    def _received(self, frames: list[bytes]) -> None:
+    def _received(self, frames: list[zmq.Frame]) -> None:
         raise NotImplementedError
 
     def _transmit(self, frames: list[bytes]) -> None:
@@ -111,17 +118,62 @@ class _Endpoint:
             self._socket.close()
 
 
-class CoordinatorSocket(_Endpoint):
-    """The ROUTER: binds, knows workers by their identity."""
+class _Gate(_Endpoint):
+    """Answers ZeroMQ's question, in every handshake of this process, whether a public key is known.
 
-    def __init__(self, address: str, on_message: Callable[[str, Message], None]) -> None:
+    The protocol is ZAP (ZeroMQ RFC 27). The pyzmq authenticator for asyncio never hears the question:
+    it waits for its socket's descriptor, which is edge-triggered, without looking first.
+    """
+
+    def __init__(self, admitted: Mapping[str, bytes]) -> None:
+        super().__init__(zmq.REP)
+        self._names = {z85.decode(key): name for name, key in admitted.items()}
+        self._socket.bind("inproc://zeromq.zap.01")
+        self._listen()
+
+    def _received(self, frames: list[zmq.Frame]) -> None:
+        version, request, _, address, _, mechanism, key = (frame.bytes for frame in frames[:7])
+        name = self._names.get(key, "") if mechanism == b"CURVE" else ""
+        if not name:
+            _log.warning("worker refused: its key is not known", address=address.decode())
+        verdict = (b"200", b"OK") if name else (b"400", b"unknown key")
+        self._transmit([version, request, *verdict, name.encode(), b""])
+
+
+class CoordinatorSocket(_Endpoint):
+    """The ROUTER: binds, knows workers by their identity.
+
+    With `keys` it takes connections of `admitted` alone: public keys by worker.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        on_message: Callable[[str, Message], None],
+        *,
+        keys: CurvePair | None = None,
+        admitted: Mapping[str, bytes] | None = None,
+    ) -> None:
         super().__init__(zmq.ROUTER)
         self._on_message = on_message
+        self._gate: _Gate | None = None
+        if keys is not None:
+            self._demand_keys(keys, admitted or {})
         # A restarted worker takes its identity over at once; a send to nobody is an error, not a loss.
         self._socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        self._socket.bind(address)
+        try:
+            self._socket.bind(address)
+        except zmq.ZMQError as error:
+            self._leave()
+            raise ValueError(f"{address} cannot be bound: {error}") from error
         self._listen()
+
+    def _demand_keys(self, keys: CurvePair, admitted: Mapping[str, bytes]) -> None:
+        self._gate = _Gate(admitted)
+        self._socket.curve_server = True
+        self._socket.curve_publickey, self._socket.curve_secretkey = keys.public, keys.secret
+        self._socket.zap_domain = b"workers"
 
     def send(self, worker: str, message: Message) -> None:
         """Send to one worker.
@@ -132,10 +184,23 @@ class CoordinatorSocket(_Endpoint):
         """
         self._transmit([worker.encode(), encode(message)])
 
-    def _received(self, frames: list[bytes]) -> None:
-        identity, data = frames[0].decode(errors="replace"), frames[-1]
+    def close(self) -> None:
+        """Close the socket; messages on their way have half a second to leave."""
+        super().close()
+        self._leave()
+
+    def _leave(self) -> None:
+        self._socket.close()
+        if self._gate is not None:
+            self._gate.close()
+
+    def _received(self, frames: list[zmq.Frame]) -> None:
+        identity = frames[0].bytes.decode(errors="replace")
+        if self._gate is not None and frames[-1].get("User-Id") != identity:
+            _log.warning("message refused: the sender has another worker's name", worker=identity)
+            return
         try:
-            message = decode(data)
+            message = decode(frames[-1].bytes)
         except CodecError as error:
             _log.warning("message refused", worker=identity, error=str(error))
             return
@@ -143,12 +208,26 @@ class CoordinatorSocket(_Endpoint):
 
 
 class WorkerSocket(_Endpoint):
-    """The DEALER: connects, reconnects by itself, and drops nothing silently."""
+    """The DEALER: connects, reconnects by itself, and drops nothing silently.
 
-    def __init__(self, address: str, name: str, on_message: Callable[[Message], None]) -> None:
+    With `keys` it speaks to nobody but the holder of the secret to `coordinator`, a public key.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        name: str,
+        on_message: Callable[[Message], None],
+        *,
+        keys: CurvePair | None = None,
+        coordinator: bytes = b"",
+    ) -> None:
         super().__init__(zmq.DEALER)
         self._on_message = on_message
         self._socket.routing_id = name.encode()
+        if keys is not None:
+            self._socket.curve_publickey, self._socket.curve_secretkey = keys.public, keys.secret
+            self._socket.curve_serverkey = coordinator
         # Queue only for a live connection: what a dead coordinator missed, the next learns by Sync.
         self._socket.immediate = 1
         self._socket.reconnect_ivl = 100  # ms
@@ -164,9 +243,9 @@ class WorkerSocket(_Endpoint):
         """
         self._transmit([encode(message)])
 
-    def _received(self, frames: list[bytes]) -> None:
+    def _received(self, frames: list[zmq.Frame]) -> None:
         try:
-            message = decode(frames[-1])
+            message = decode(frames[-1].bytes)
         except CodecError as error:
             _log.warning("message refused", error=str(error))
             return

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from capim.api.identity import User
+    from capim.api.resources import ResourceTable
     from capim.runtime.authorization import Authorizer
     from capim.server.http import Exchange, Response
     from capim.server.metrics import Metrics

@@ -8,7 +8,7 @@ the next can follow at once on what the step wrote.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from capim.api import infrastructure as infra
 from capim.api.gvk import NamespacedName
@@ -32,6 +32,9 @@ from coordinator.controllers.patches import (
 from coordinator.controllers.secrets import CA, ETCD_CA, SERVICE_ACCOUNT, Authorities
 from coordinator.placement import ENDPOINT_ANNOTATION, PLACEMENT_ANNOTATION, Placement, Placements
 from coordinator.ports import PortLeases, PortRange, PortsExhaustedError, PortTakenError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: A port may come free without a word to us: one that another process held.
 _EXHAUSTED_RETRY_S: Final = 30.0
@@ -69,11 +72,19 @@ class ClusterPlanner:
     """Plans for all InMemoryClusters; holds their placements and ports, which are pure state too."""
 
     def __init__(
-        self, *, host: str, ports: PortRange, placements: Placements, watch_filter: str = ""
+        self,
+        *,
+        host: str,
+        ports: PortRange,
+        placements: Placements,
+        watch_filter: str = "",
+        remote_hosts: Mapping[str, str] | None = None,
     ) -> None:
+        """Plan with `host` for the endpoints of local workers and those given for the others."""
         self.placements = placements
         self.ports = PortLeases(ports)
         self._host = host
+        self._remote_hosts = dict(remote_hosts or {})
         self._range = ports
         self._watch_filter = watch_filter
 
@@ -192,16 +203,17 @@ class ClusterPlanner:
             PortTakenError: the port its user chose is not to be had.
         """
         obj = view.infra
-        if (chosen := self._chosen_port(obj)) is not None:
-            self.ports.check(self._host, key, chosen, view.now)
         worker = self.placements.place(key, _placement_annotation(obj))
-        port = self.ports.lease(self._host, key, view.now, preferred=self._former_port(obj))
-        advertised = join_host_port(self._host, port)
+        host = self._remote_hosts.get(worker, self._host)
+        if (chosen := self._chosen_port(obj, host)) is not None:
+            self.ports.check(host, key, chosen, view.now)
+        port = self.ports.lease(host, key, view.now, preferred=_former_port(obj, host))
+        advertised = join_host_port(host, port)
         network = ((view.cluster or {}).get("spec") or {}).get("clusterNetwork") or {}
         spec = ClusterSpec(
             key=key,
             uid=obj["metadata"]["uid"],
-            host=self._host,
+            host=host,
             port=port,
             endpoint=advertised if self._is_ours(obj) else _endpoint(obj),
             ca=view.authorities.pairs.get(CA),
@@ -211,21 +223,11 @@ class ClusterPlanner:
         )
         return worker, spec
 
-    def _former_port(self, obj: JsonObject) -> int | None:
-        """Return the port a cluster had: what we noted, else what its endpoint on our host says."""
-        noted = gates.annotation(obj, ENDPOINT_ANNOTATION)
-        port = (noted or "").rpartition(":")[2]
-        if port.isdigit():
-            return int(port)
-        endpoint = (obj.get("spec") or {}).get("controlPlaneEndpoint") or {}
-        return endpoint.get("port") if endpoint.get("host") == self._host else None
-
-    def _chosen_port(self, obj: JsonObject) -> int | None:
+    def _chosen_port(self, obj: JsonObject, host: str) -> int | None:
         """Return the port of ours that a user asks for: in the endpoint, and never told by us."""
         if gates.annotation(obj, ENDPOINT_ANNOTATION) or not self._is_ours(obj):
             return None
-        endpoint = (obj.get("spec") or {}).get("controlPlaneEndpoint") or {}
-        return endpoint.get("port")
+        return _endpoint_port(obj, host)
 
     def _is_ours(self, obj: JsonObject) -> bool:
         """Say whether the endpoint in the spec is ours to set: unset, noted by us, or plainly ours."""
@@ -233,7 +235,8 @@ class ClusterPlanner:
         if not written or written == gates.annotation(obj, ENDPOINT_ANNOTATION):
             return True
         endpoint = obj["spec"]["controlPlaneEndpoint"]
-        return endpoint["host"] == self._host and endpoint["port"] in self._range
+        hosts = (self._host, *self._remote_hosts.values())
+        return endpoint["host"] in hosts and endpoint["port"] in self._range
 
 
 def _without_port(view: ClusterView, reason: str, message: str) -> ClusterPlan:
@@ -270,6 +273,19 @@ def _endpoint(obj: JsonObject) -> str:
     endpoint = (obj.get("spec") or {}).get("controlPlaneEndpoint") or {}
     host = endpoint.get("host") or ""
     return join_host_port(host, endpoint.get("port") or 0) if host else ""
+
+
+def _former_port(obj: JsonObject, host: str) -> int | None:
+    """Return the port a cluster had: what we noted, else what its endpoint on its host says."""
+    noted = gates.annotation(obj, ENDPOINT_ANNOTATION)
+    port = (noted or "").rpartition(":")[2]
+    return int(port) if port.isdigit() else _endpoint_port(obj, host)
+
+
+def _endpoint_port(obj: JsonObject, host: str) -> int | None:
+    """Return the port in the spec's endpoint, if that is on this host."""
+    endpoint = (obj.get("spec") or {}).get("controlPlaneEndpoint") or {}
+    return endpoint.get("port") if endpoint.get("host") == host else None
 
 
 def _network(network: JsonObject) -> dict[str, str]:

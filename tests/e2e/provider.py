@@ -14,6 +14,8 @@ from tests.e2e.processes import Process
 from tests.e2e.testbed import Manager
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.e2e.kube import JsonObject
     from tests.e2e.testbed import Testbed
 
@@ -98,10 +100,10 @@ class CapimProvider:
         self._process = self.start()
         testbed.install_webhooks(documents, self.manager.webhook_port)
 
-    def restart(self, ports: range | None = None) -> None:
-        """Stop in order and start again, with other ports to give out if they are named."""
+    def restart(self, ports: range | None = None, flags: Sequence[str] = ()) -> None:
+        """Stop in order and start again, with other ports to give out or more flags."""
         self._process.stop()
-        self.start(ports=ports)
+        self.start(ports=ports, flags=flags)
 
     def arguments(self, *, ports: range | None = None) -> list[str]:
         """Return the manager's flags."""
@@ -118,9 +120,9 @@ class CapimProvider:
             "--kube-api-burst=200",
         ]
 
-    def start(self, *, ports: range | None = None) -> Process:
+    def start(self, *, ports: range | None = None, flags: Sequence[str] = ()) -> Process:
         """Start the manager, again after it was killed, and wait until it is ready."""
-        command = [*capim_command(), "manager", *self.arguments(ports=ports)]
+        command = [*capim_command(), "manager", *self.arguments(ports=ports), *flags]
         self._process = Process.start(
             "capim",
             command,

@@ -70,7 +70,21 @@ def test_go_syntax(arguments: list[str], field: str, value: Any) -> None:
         pytest.param(["--sync-period=10"], POD, ["--sync-period", "10s"], id="no-unit"),
         pytest.param(["--sync-period=-1s"], POD, ["--sync-period"], id="negative"),
         pytest.param(["--leader-elect=maybe"], POD, ["--leader-elect", "=true"], id="boolean"),
-        pytest.param(["--workers=0"], POD, ["--workers", "at least 1"], id="no-workers"),
+        pytest.param(["--workers=0"], POD, ["--workers", "write 1 or more"], id="no-workers"),
+        pytest.param(["--workers=-1"], POD, ["--workers", "0 or more"], id="fewer-than-none"),
+        pytest.param(
+            ["--remote-workers=far=10.0.0.2"], POD, ["--worker-listen", "together"], id="unheard"
+        ),
+        pytest.param(
+            ["--worker-keys=/k"], POD, ["--worker-keys", "--remote-workers"], id="keys-alone"
+        ),
+        pytest.param(
+            ["--remote-workers=far"], POD, ["--remote-workers", "name=host"], id="hostless"
+        ),
+        pytest.param(
+            ["--remote-workers=worker-0=h"], POD, ["--remote-workers", "name=host"], id="local-name"
+        ),
+        pytest.param(["--worker-listen=:1"], POD, ["--worker-listen", "tcp://"], id="no-scheme"),
         pytest.param(["--health-addr=9440"], POD, ["--health-addr", ":9440"], id="no-colon"),
         pytest.param(["--webhook-port=x"], POD, ["--webhook-port"], id="port"),
         pytest.param(["--tls-min-version=1"], POD, ["--tls-min-version"], id="tls"),

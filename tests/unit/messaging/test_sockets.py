@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 import zmq
+import zmq.utils.monitor
 
 from capim.messaging import envelope as m
 from capim.messaging.codec import Message
+from capim.messaging.keys import COORDINATOR, KeyFileError, load_pair, load_public, make_keys
 from capim.messaging.sockets import (
     CoordinatorSocket,
     PeerBusyError,
@@ -18,6 +20,7 @@ from capim.messaging.sockets import (
     WorkerSocket,
     ipc_address,
 )
+from tests.support.ports import free_port
 
 REGISTER = m.Register("worker-0", "life", 1)
 
@@ -66,6 +69,89 @@ def test_messages_arrive_in_order_both_ways(tmp_path: Path) -> None:
         finally:
             worker.close()
             router.close()
+
+    asyncio.run(scenario())
+
+
+def test_over_tcp_only_known_keys_come_in_and_each_under_its_own_name(tmp_path: Path) -> None:
+    assert make_keys(tmp_path, [COORDINATOR, "worker-0", "other", "stranger"])
+    assert make_keys(tmp_path, ["worker-0"]) == []  # what is there stays
+    admitted = {name: load_public(tmp_path, name) for name in ("worker-0", "other")}
+    address = f"tcp://127.0.0.1:{free_port()}"
+
+    def worker(name: str, keys: str | None) -> WorkerSocket:
+        pair = load_pair(tmp_path, keys) if keys else None
+        public = load_public(tmp_path, COORDINATOR)
+        return WorkerSocket(address, name, lambda _: None, keys=pair, coordinator=public)
+
+    async def scenario() -> None:
+        inbox, keys = Inbox(), load_pair(tmp_path, COORDINATOR)
+        router = CoordinatorSocket(address, inbox.from_worker, keys=keys, admitted=admitted)
+        liar = worker("worker-0-too", "other")
+        refused = [worker("stranger", "stranger"), worker("open", None)]
+        known = worker("worker-0", "worker-0")
+        try:
+            await connect(liar)  # comes in, but what it says under another name is not heard
+            await connect(known)
+            assert await inbox.next() == REGISTER
+            assert inbox.messages.empty()
+            for one in refused:
+                with pytest.raises(PeerBusyError):
+                    one.send(REGISTER)
+        finally:
+            for one in (liar, known, *refused):
+                one.close()
+            router.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_worker_refuses_a_coordinator_with_another_key(tmp_path: Path) -> None:
+    make_keys(tmp_path, [COORDINATOR, "imposter", "worker-0"])
+    address = f"tcp://127.0.0.1:{free_port()}"
+
+    async def scenario() -> None:
+        admitted = {"worker-0": load_public(tmp_path, "worker-0")}
+        imposter = load_pair(tmp_path, "imposter")
+        router = CoordinatorSocket(address, lambda *_: None, keys=imposter, admitted=admitted)
+        keys, public = load_pair(tmp_path, "worker-0"), load_public(tmp_path, COORDINATOR)
+        worker = WorkerSocket(address, "worker-0", lambda _: None, keys=keys, coordinator=public)
+        monitor = worker._socket.get_monitor_socket()
+        try:
+            failed = False
+            while not failed:  # ZeroMQ tries again and again; each try fails
+                assert monitor.poll(5000)
+                event = zmq.utils.monitor.recv_monitor_message(monitor)["event"]
+                failed = event in {zmq.EVENT_DISCONNECTED, zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL}
+            with pytest.raises(PeerBusyError):
+                worker.send(REGISTER)
+        finally:
+            worker._socket.disable_monitor()
+            monitor.close()
+            worker.close()
+            router.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("name", ["absent", "public-only"])
+def test_a_key_that_cannot_be_read_names_the_file_and_the_fix(tmp_path: Path, name: str) -> None:
+    make_keys(tmp_path, ["public-only"])
+    public = (tmp_path / "public-only.key").read_bytes()
+    (tmp_path / "public-only.key_secret").write_bytes(public)
+    with pytest.raises(KeyFileError, match=f"{name}.key_secret.*capim keys .* {name}` makes it"):
+        load_pair(tmp_path, name)
+
+
+def test_an_address_that_is_taken_is_said(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        address = f"tcp://127.0.0.1:{free_port()}"
+        first = CoordinatorSocket(address, lambda *_: None)
+        try:
+            with pytest.raises(ValueError, match="cannot be bound: Address already in use"):
+                CoordinatorSocket(address, lambda *_: None)
+        finally:
+            first.close()
 
     asyncio.run(scenario())
 

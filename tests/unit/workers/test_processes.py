@@ -24,6 +24,7 @@ from capim.api.workload import ClusterSpec, ListenerState, MachineSpec, Phase
 from capim.certs.contexts import load_chain
 from capim.certs.issue import client_certificate, new_key, self_signed_ca
 from capim.certs.pem import dump_private_key
+from capim.cli.keys import main as keys_main
 from coordinator.fleet import Fleet
 from coordinator.supervisor import lock_holder
 from tests.support.ports import free_port
@@ -47,6 +48,9 @@ class Options:
     logging_format: str = "text"
     workload_simulation: str = "off"
     workload_authorization: str = "AlwaysAllow"
+    remote_workers: tuple[tuple[str, str], ...] = ()
+    worker_listen: str = ""
+    worker_keys: str = ""
 
 
 def machine(name: str, *, control_plane: bool) -> MachineSpec:
@@ -58,8 +62,17 @@ def machine(name: str, *, control_plane: bool) -> MachineSpec:
 class Running:
     """A fleet with one cluster, its workers as processes."""
 
-    def __init__(self, folder: Path, port: int, scope: TaskScope) -> None:
-        self.fleet = Fleet(Options(str(folder)), wall_clock, scope)
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        scope: TaskScope,
+        *,
+        options: Options | None = None,
+        worker: str = "worker-0",
+    ) -> None:
+        self.fleet = Fleet(options or Options(str(folder)), wall_clock, scope)
+        self.worker = worker
         self.spec = ClusterSpec(
             KEY, "u1", "127.0.0.1", port, f"127.0.0.1:{port}", ca=CA, etcd_ca=ETCD_CA
         )
@@ -70,7 +83,7 @@ class Running:
 
     async def start(self) -> None:
         await self.fleet.start(installation="i", epoch=None)
-        self.fleet.set_cluster("worker-0", self.spec)
+        self.fleet.set_cluster(self.worker, self.spec)
         self.fleet.set_machine(machine("cp", control_plane=True))
         self.fleet.set_machine(machine("w", control_plane=False))
         self.fleet.begin()
@@ -185,6 +198,41 @@ def test_a_worker_outlives_its_coordinator_and_is_adopted(tmp_path: Path) -> Non
             finally:
                 await second.fleet.stop()
         assert lock_holder(tmp_path / "worker-0.lock") is None
+
+    asyncio.run(scenario())
+
+
+def test_a_worker_of_another_host_serves_over_tcp(tmp_path: Path) -> None:
+    keys, address = tmp_path / "keys", f"tcp://127.0.0.1:{free_port()}"
+    assert keys_main([str(keys), "far"]) == 0
+    options = Options(
+        str(tmp_path / "run"), 0, remote_workers=(("far", "127.0.0.1"),), worker_listen=address,
+        worker_keys=str(keys),
+    )  # fmt: skip
+    command = [sys.executable, "-m", "workers", "--name", "far", "--connect", address]
+    command += ["--keys", str(keys), "--runtime-dir", str(tmp_path / "far")]
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen([*command, "--bind-host", "127.0.0.1"])
+
+    async def scenario() -> None:
+        async with TaskScope() as scope:
+            one = Running(tmp_path, free_port(), scope, options=options, worker="far")
+            with start() as process:
+                try:
+                    await one.start()
+                    await one.until(one.up)
+                    before = await one.node_uids()
+                    process.kill()
+                    process.wait()
+                    with start() as again:
+                        await one.until(lambda: not one.fleet.workers()[0].ready)
+                        await one.until(one.up)
+                        assert await one.node_uids() == before
+                        again.terminate()
+                finally:
+                    process.kill()
+                    await one.fleet.stop()
 
     asyncio.run(scenario())
 
