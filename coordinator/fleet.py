@@ -64,10 +64,6 @@ class FleetOptions(LinkOptions, Protocol):
         """What decides who may do what in workload clusters."""
 
     @property
-    def workload_simulation(self) -> str:
-        """How much of a control plane is simulated for workloads."""
-
-    @property
     def verbosity(self) -> int:
         """`--v`."""
 
@@ -152,7 +148,6 @@ class Fleet:
         return [
             *("--bind-host", options.bind_host),
             *("--v", str(options.verbosity), "--logging-format", options.logging_format),
-            *("--workload-simulation", options.workload_simulation),
             *("--workload-authorization", options.workload_authorization),
         ]
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from capim.api.gvk import NamespacedName
-from capim.api.workload import ListenerState, ListenerStatus, Simulation
+from capim.api.workload import ListenerState, ListenerStatus
 from capim.messaging import envelope as m
 from capim.runtime.workload import WorkloadCluster
 
@@ -127,7 +127,6 @@ class WorkerState:
         life: str,
         pid: int,
         clock: Callable[[], float],
-        simulation: Simulation = Simulation.OFF,
     ) -> None:
         self.name = name
         self.life = life
@@ -141,7 +140,6 @@ class WorkerState:
         self._registered_at = clock()
         self._must_register = True
         self._version_floor = 0
-        self._simulation = simulation
         self._due: list[tuple[float, NamespacedName]] = []
         self._planned: dict[NamespacedName, float] = {}  #: other entries of `_due` are stale
         #: called when `next_deadline` is now, for a reason outside of commands and ticks
@@ -258,7 +256,6 @@ class WorkerState:
             clock=self._clock,
             rng=rng,
             first_version=first_version,
-            simulation=self._simulation,
         )
         cluster.on_work = lambda: self._wake(cluster)
         return cluster

@@ -78,10 +78,10 @@ def not_found(resource: str, group: str, name: str) -> APIError:
     return APIError("NotFound", 404, message, details=_details(resource, group, name))
 
 
-def no_such_resource() -> APIError:
-    """404: the path names no group, version or resource that is served."""
+def no_such_resource(why: str = "") -> APIError:
+    """404: the path names no group, version or resource that is served; `why` is for a person."""
     message = "the server could not find the requested resource"
-    return APIError("NotFound", 404, message, details={})
+    return APIError("NotFound", 404, f"{message}: {why}" if why else message, details={})
 
 
 def already_exists(resource: str, group: str, name: str) -> APIError:

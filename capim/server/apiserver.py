@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from capim.api.errors import APIError
+from capim.api.errors import APIError, no_such_resource
 from capim.api.workload import Authorization
 from capim.runtime import bootstrappolicy
 from capim.runtime.authorization import AlwaysAllow
@@ -26,7 +26,7 @@ from capim.server.impersonation import impersonated
 from capim.server.listing import parse_selectors
 from capim.server.metrics import RequestLabels
 from capim.server.negotiation import Form, form_of, not_acceptable
-from capim.server.routes import PathInfo, RequestInfo, parse_request
+from capim.server.routes import PageNotFound, PathInfo, RequestInfo, parse_request
 from capim.server.tables import TableWriter
 from capim.server.watch import WatchSession, plan_watch
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from capim.api.identity import User
-    from capim.api.resources import ResourceTable
     from capim.runtime.authorization import Authorizer
     from capim.server.http import Exchange, Response
     from capim.server.metrics import Metrics
@@ -97,6 +96,8 @@ class ApiServer:
             code = self._answer(exchange, info, user)
         except APIError as error:
             code = error.code
+            if self._served.unserved and isinstance(error, PageNotFound):
+                error = no_such_resource(self._served.unserved)
             exchange.respond(error_response(error))
         except Exception:
             _log.exception("request failed", cluster=self._served.name, method=exchange.method)
@@ -139,19 +140,11 @@ class ApiServer:
         key = (exchange.method, exchange.target)
         info = self._parsed.get(key)
         if info is None:
-            info = self._understand(table, exchange)
+            info = parse_request(table, exchange.method, exchange.target.decode("latin-1"))
             if len(self._parsed) >= _PARSED_LIMIT:
                 self._parsed.clear()
             self._parsed[key] = info
         return info
-
-    def _understand(self, table: ResourceTable, exchange: Exchange) -> RequestInfo | PathInfo:
-        try:
-            return parse_request(table, exchange.method, exchange.target.decode("latin-1"))
-        except APIError as error:
-            if error.code == 404 and self._served.unserved:
-                error.message = f"{error.message}: {self._served.unserved}"
-            raise
 
     def _answer(self, exchange: Exchange, info: RequestInfo | PathInfo, user: User) -> int:
         if isinstance(info, PathInfo):

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import yaml
 
 from capim.aio.clock import wall_clock
-from capim.api.workload import Simulation
 from capim.certs.issue import client_certificate, new_key
 from capim.certs.pem import dump_private_key
 from tests.support.driving import driven
@@ -61,7 +60,7 @@ async def serve(folder: Path) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    workload, served = make_cluster("demo-cp-0", simulation=Simulation.PODS)
+    workload, served = make_cluster("demo-cp-0")
     async with running(served) as cluster, driven(workload):
         _write(folder, kubeconfig(cluster))
         await stop.wait()

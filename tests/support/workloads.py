@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from capim.aio.clock import ManualClock
 from capim.api.resources import WORKLOAD_RESOURCES
-from capim.api.workload import Simulation
 from capim.runtime.controllers.manager import ControllerManager
 from capim.runtime.resourcegroup import ResourceGroup
 
@@ -22,7 +21,7 @@ _ROUNDS = 200
 class Workloads:
     """A group whose controllers have done all they can whenever a test looks."""
 
-    def __init__(self, simulation: Simulation = Simulation.PODS) -> None:
+    def __init__(self) -> None:
         self.clock = ManualClock(1_700_000_000.0)
         uids = itertools.count(1)
         self.group = ResourceGroup(
@@ -32,7 +31,7 @@ class Workloads:
             first_version=1000,
         )
         self.root_ca = "certificate"
-        self.manager = ControllerManager(self.group, simulation, root_ca=lambda: self.root_ca)
+        self.manager = ControllerManager(self.group, root_ca=lambda: self.root_ca)
         self.wakes = 0
         self.manager.wake = self._wake
         self.create("namespaces", "", {"metadata": {"name": "default"}})

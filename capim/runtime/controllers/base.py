@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from capim.api.errors import APIError
 from capim.api.resources import Resource
-from capim.api.workload import Simulation
 from capim.runtime.objects import Change, DeleteOptions
 
 if TYPE_CHECKING:
@@ -45,19 +44,11 @@ class Controller:
 class Context:
     """One cluster as its controllers see it. One loop, no lock."""
 
-    def __init__(
-        self, group: ResourceGroup, simulation: Simulation, root_ca: Callable[[], str]
-    ) -> None:
+    def __init__(self, group: ResourceGroup, root_ca: Callable[[], str]) -> None:
         self.group = group
-        self.simulation = simulation
         self.root_ca = root_ca  #: the cluster's CA, PEM
         #: primaries that own something by uid: what a change of their dependents concerns
         self.owners: dict[str, tuple[Controller, Key]] = {}
-
-    @property
-    def makes_pods(self) -> bool:
-        """Whether workloads have pods."""
-        return self.simulation is Simulation.PODS
 
     def now(self) -> float:
         """Return the cluster's time, in seconds since the epoch."""

@@ -1,12 +1,11 @@
-"""Which controllers run, and for each kind what a change of it concerns. Made once a process and mode."""
+"""Which controllers run, and for each kind what a change of it concerns. Made once a process."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from capim.api.workload import Simulation
 from capim.runtime.controllers import namespaces
 from capim.runtime.controllers.base import Concerns, Controller
 
@@ -47,18 +46,14 @@ class Handler:
                 yield controller, concerned
 
 
-def _controllers(simulation: Simulation) -> tuple[Controller, ...]:
-    always = (namespaces.CONTROLLER,)
-    if simulation is Simulation.OFF:
-        return always
-    return always
+_CONTROLLERS: Final = (namespaces.CONTROLLER,)
 
 
 @lru_cache
-def handlers(simulation: Simulation) -> dict[tuple[str, str], Handler]:
+def handlers() -> dict[tuple[str, str], Handler]:
     """Return what every kind's changes bring into the queue."""
     table: dict[tuple[str, str], Handler] = {}
-    for controller in _controllers(simulation):
+    for controller in _CONTROLLERS:
         table.setdefault(controller.primary.group_resource, Handler()).primaries.append(controller)
         for owned in controller.owns:
             table.setdefault(owned.group_resource, Handler()).owners.add(controller)
