@@ -93,9 +93,11 @@ class ControlPlane(Testbed):
             },
         }
         self.kube.create(node)
-        node.pop("metadata")
-        path = f"/api/v1/nodes/{NODE}/status"
-        self.kube.request("PATCH", path, node, content_type="application/merge-patch+json")
+        # admission taints a new node as not ready; the controller that would untaint it does not run
+        path, merge = f"/api/v1/nodes/{NODE}", "application/merge-patch+json"
+        self.kube.request("PATCH", path, {"spec": {"taints": None}}, content_type=merge)
+        status = {"status": node["status"]}
+        self.kube.request("PATCH", f"{path}/status", status, content_type=merge)
 
     def _no_account(self) -> list[str]:
         self.kube.request("GET", "/api/v1/namespaces/default/serviceaccounts/default")

@@ -43,9 +43,11 @@ class Program:
     package: str
     #: package variables set by the linker, as `import/path.name=value`
     variables: tuple[str, ...] = ()
+    #: `build`, or `test -c` for a package whose program is its tests
+    verb: str = "build"
 
     def arguments(self) -> list[str]:
-        """Return what follows `go build -o FILE`."""
+        """Return what follows `go VERB -o FILE`."""
         flags = " ".join(["-s", "-w", *(f"-X {variable}" for variable in self.variables)])
         return [f"-ldflags={flags}", self.package]
 
@@ -65,9 +67,10 @@ def _version(package: str, version: str) -> tuple[str, ...]:
     )
 
 
-def _kubernetes(name: str) -> Program:
+def _kubernetes(name: str, package: str = "", verb: str = "build") -> Program:
     variables = _version("k8s.io/component-base/version", KUBERNETES)
-    return Program(name, "kubernetes", f"k8s.io/kubernetes/cmd/{name}", variables)
+    package = f"k8s.io/kubernetes/{package or f'cmd/{name}'}"
+    return Program(name, "kubernetes", package, variables, verb)
 
 
 def _cluster_api(line: str) -> list[Program]:
@@ -93,6 +96,7 @@ PROGRAMS: Final = {
         _kubernetes("kube-apiserver"),
         _kubernetes("kube-controller-manager"),
         _kubernetes("kubectl"),
+        _kubernetes("e2e.test", "test/e2e", "test -c"),
         Program("etcd", "etcd", "."),
         *_cluster_api("1.7"),
         *_cluster_api("1.14"),
@@ -156,7 +160,7 @@ def _stamp_file(folder: Path, program: Program) -> Path:
 
 def _build(program: Program, work: Path, folder: Path) -> None:
     sys.stderr.write(f"building {program.name}\n")
-    command = ["go", "build", "-o", str(folder / program.name), *program.arguments()]
+    command = ["go", *program.verb.split(), "-o", str(folder / program.name), *program.arguments()]
     # go.sum is made here, in the copy: the versions in go.mod are all we promise
     environment = {**os.environ, "GOFLAGS": "-mod=mod -buildvcs=false"}
     done = subprocess.run(
@@ -169,7 +173,9 @@ def _build(program: Program, work: Path, folder: Path) -> None:
         check=False,
     )
     if done.returncode != 0:
-        message = f"go build of {program.name} failed; its output ends:\n{done.stdout[-3000:]}"
+        message = (
+            f"go {program.verb} of {program.name} failed; its output ends:\n{done.stdout[-3000:]}"
+        )
         raise BuildError(message)
     _stamp_file(folder, program).write_text(program.stamp())
 
