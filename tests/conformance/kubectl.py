@@ -30,7 +30,8 @@ from cryptography.x509.oid import NameOID
 
 from capim.certs.issue import new_key
 from tests.conformance import sides
-from tests.conformance.kubectl_commands import KNOWN, SCENARIOS, Scenario
+from tests.conformance.differences import KUBECTL
+from tests.conformance.kubectl_commands import Scenario, scenarios
 from tests.e2e import build
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Compared:
     @property
     def verdict(self) -> str:
         """Return one of equal, known, differs, stale (a known difference that is gone)."""
-        known = self.label in KNOWN
+        known = self.label in KUBECTL
         if self.difference:
             return "known" if known else "differs"
         return "stale" if known else "equal"
@@ -125,7 +126,7 @@ class Seat:
     def run(self, command: str) -> Said:
         """Run a line in bash and return what it said, masked."""
         done = subprocess.run(
-            ["nice", "-n", "19", "bash", "-o", "pipefail", "-c", command],
+            ["nice", "-n", "19", "bash", "-c", command],
             cwd=self.folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,
@@ -191,7 +192,7 @@ def _diff(real: str, fake: str) -> str:
 
 @contextlib.contextmanager
 def _namespaces(seats: Sequence[Seat]) -> Iterator[None]:
-    wait = "for i in $(seq 50); do kubectl get sa default && break; sleep 0.1; done"
+    wait = "kubectl wait --for=create sa/default cm/kube-root-ca.crt --timeout=20s"
     for seat in seats:
         seat.run(f"kubectl create ns $NS; {wait}")
     try:
@@ -210,7 +211,7 @@ def run(
 ) -> list[Compared]:
     """Run the scenarios whose names contain a text; `done` hears of each command's comparison."""
     build.ensure(["kubectl"])
-    chosen = [scenario for scenario in SCENARIOS if containing in scenario.name]
+    chosen = scenarios(containing)
     prefix = f"cf-{secrets.token_hex(2)}"
 
     def one(numbered: tuple[int, Scenario]) -> list[Compared]:

@@ -371,3 +371,34 @@ spec:
   usages: [client auth]
 """,
 }
+
+#: scenario -> name of a file in its folder -> its text; NAME is the scenario's own name
+FILES: Final[dict[str, dict[str, str]]] = {
+    "read": {"config.yaml": CONFIG},
+    "create": {"config.yaml": CONFIG, "bad.yaml": BAD, "vars.env": "A=1\nB=two\n"},
+    "apply": {
+        "config.yaml": CONFIG,
+        "bad.yaml": BAD,
+        "web.yaml": WEB,
+        "kustomize/kustomization.yaml": KUSTOMIZE,
+        "kustomize/config.yaml": CONFIG,
+        "prune.yaml": PRUNE,
+        "prune-less.yaml": PRUNE.partition("---")[0],
+        "plain.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain}\ndata: {b: '2'}\n",
+        "plain.json": '{"metadata": {"name": "plain"}, "data": {"c": "3"}}',
+        "absent-object.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: nobody}\n",
+    },
+    "change": {"web.yaml": WEB},
+    "describe": {
+        "web.yaml": WEB,
+        "config.yaml": CONFIG,
+        "pod.yaml": POD,
+        "apps.yaml": APPS,
+        "storage.yaml": STORAGE,
+    },
+    "delete": {"config.yaml": CONFIG, "web.yaml": WEB, "pod.yaml": POD},
+    "discovery": CRD,
+    "auth": RBAC,
+    "nodes": {"node.yaml": NODE},
+    "tools": {"config.yaml": CONFIG},
+}
