@@ -17,7 +17,8 @@ def cached_response(exchange: Exchange, document: Document) -> Response:
         return Response(200, document.body, document.content_type)
     headers = ((b"Cache-Control", b"public"), (b"Etag", document.etag), (b"Vary", b"Accept"))
     if names_tag(exchange.headers.get(b"if-none-match", b""), document.etag):
-        return Response(304, b"", headers=headers)
+        # clients put this type over the stored answer's
+        return Response(304, b"", document.content_type, headers)
     return Response(200, document.body, document.content_type, headers)
 
 
