@@ -85,19 +85,27 @@ def _point_at(client_config: JsonObject, port: int, bundle: str) -> None:
 
 def without_delays(documents: list[JsonObject]) -> list[JsonObject]:
     """Set every start-up duration and jitter in machine templates to zero, in place."""
+    return with_delays(documents, vm="0s", others="0s", jitter="0")
+
+
+def with_delays(
+    documents: list[JsonObject], *, vm: str, others: str, jitter: str
+) -> list[JsonObject]:
+    """Set the start-up durations in machine templates, of the VM and of what comes after, in place."""
     for document in documents:
-        for provisioning in _provisionings(document):
-            provisioning.update(startupDuration="0s", startupJitter="0")
+        for phase, provisioning in _provisionings(document, ""):
+            duration = vm if phase == "vm" else others
+            provisioning.update(startupDuration=duration, startupJitter=jitter)
     return documents
 
 
-def _provisionings(node: object) -> Iterator[JsonObject]:
+def _provisionings(node: object, phase: str) -> Iterator[tuple[str, JsonObject]]:
     if isinstance(node, list):
         for item in node:
-            yield from _provisionings(item)
+            yield from _provisionings(item, phase)
     elif isinstance(node, dict):
         for key, value in node.items():
             if key == "provisioning":
-                yield value
+                yield phase, value
             else:
-                yield from _provisionings(value)
+                yield from _provisionings(value, key)

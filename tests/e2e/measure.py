@@ -21,13 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.e2e import build, processes, provider
+from tests.e2e import build, manifests, processes, provider
 from tests.e2e.fleet import Fleet
 from tests.e2e.kube import wait_until
 from tests.e2e.testbed import Testbed
 
 _TIMEOUT_S: Final = 900
 _MIB: Final = 1 << 20
+#: start-up durations of a VM, and of node, etcd and API server each, in the Go provider's class of the line
+_DELAYS: Final = {"1.7": ("30s", "10s"), "1.14": ("10s", "2s")}
+_JITTER: Final = "0.2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,10 @@ def measure(name: str, load: Load, folder: Path) -> Result:
         running = provider.start(name, testbed, port_count=load.clusters)
         try:
             fleet = Fleet(testbed.kube, load.line, "default", running)
-            fleet.apply_class(delays=load.delays)
+            documents = running.class_documents()
+            vm, others = _DELAYS[load.line] if load.delays else ("0s", "0s")
+            manifests.with_delays(documents, vm=vm, others=others, jitter=_JITTER)
+            fleet.kube.apply(documents, fleet.namespace)
             return _measure(fleet, load)
         finally:
             running.stop()
@@ -125,7 +131,9 @@ def main() -> None:
     parser.add_argument("--line", choices=build.CLUSTER_API, default="1.7")
     parser.add_argument("--clusters", type=int, default=10)
     parser.add_argument("--workers", type=int, default=3, help="a cluster")
-    parser.add_argument("--delays", action="store_true", help="start-up delays of the class")
+    parser.add_argument(
+        "--delays", action="store_true", help="those of the Go provider's class of the line"
+    )
     parser.add_argument("--runs", type=int, default=3, help="of each provider")
     parser.add_argument("--idle", type=float, default=30, help="seconds")
     parser.add_argument("--provider", choices=("capim", "go"), action="append")
