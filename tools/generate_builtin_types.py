@@ -20,6 +20,7 @@ MODULES = {
     "k8s.io/api": "v0.36.3",
     "k8s.io/apimachinery": "v0.36.3",
     "k8s.io/apiextensions-apiserver": "v0.36.3",
+    "k8s.io/kube-aggregator": "v0.36.3",
 }
 TABLE = Path(__file__).resolve().parent.parent / "capim" / "api" / "builtin_types.txt"
 
@@ -31,6 +32,7 @@ MACHINERY = {
     "pkg/api/resource": "resource",
 }
 EXTENSIONS = {"pkg/apis/apiextensions/v1": "apiextensions/v1"}
+AGGREGATOR = {"pkg/apis/apiregistration/v1": "apiregistration/v1"}
 BETAS = ("policy/v1beta1",)
 NO_KINDS = {"runtime", "intstr", "resource"}
 
@@ -142,11 +144,12 @@ def read_go(text: str, package: Package) -> None:
 def read_packages() -> list[Package]:
     """Read every folder the table covers, in the table's order."""
     folders = {module: module_folder(module, version) for module, version in MODULES.items()}
-    api, machinery, extensions = folders.values()
+    api, machinery, extensions, aggregator = folders.values()
     versions = {path.parent.relative_to(api).as_posix() for path in api.glob("*/*/generated.proto")}
     stable = sorted(name for name in versions if re.fullmatch(r"\w+/v\d+", name) or name in BETAS)
     packages = [read_package(machinery / path, short) for path, short in MACHINERY.items()]
     packages += [read_package(extensions / path, short) for path, short in EXTENSIONS.items()]
+    packages += [read_package(aggregator / path, short) for path, short in AGGREGATOR.items()]
     packages += [read_package(api / name, name) for name in stable]
     copy_definitions(packages, {"core/v1": api / "core/v1/types.go"})
     return packages

@@ -97,6 +97,17 @@ def json_fields(name: str) -> dict[str, Field]:
     return fields
 
 
+@functools.cache
+def packages() -> dict[str, str]:
+    """Return the apiVersion of every package that has kinds: `v1` for `core/v1`."""
+    return {package: api_version for api_version, package in _table().packages.items()}
+
+
+def names() -> list[str]:
+    """Return the full names of all messages."""
+    return list(_table().lines)
+
+
 @dataclass(frozen=True, slots=True)
 class _Table:
     packages: dict[str, str]  #: `apps/v1` as apiVersion has it -> package
