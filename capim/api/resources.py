@@ -109,6 +109,7 @@ class Resource:
     list_kind_name: str = ""  #: where it is not the kind plus `List`
     columns: tuple[PrinterColumn, ...] = ()  #: of a custom resource; none: its age
     stored: bool = True  #: False: computed for each request, the store never holds one
+    returned_when_deleted: bool = False  #: its deletion answers with the object, not with a Status
     storage: GVK | None = None  #: the kind it is stored as, where that is not its own
     #: openAPIV3Schema of a custom resource; None where its definition has none
     schema: JsonObject | None = field(default=None, compare=False, repr=False)
@@ -263,6 +264,17 @@ _EVENT_FIELDS: Final = (
 )
 
 
+_RETURNED_WHEN_DELETED: Final = frozenset(
+    (group, plural)
+    for group, plurals in {
+        "": "persistentvolumeclaims persistentvolumes pods podtemplates resourcequotas serviceaccounts services",
+        "resource.k8s.io": "deviceclasses resourceclaims resourceclaimtemplates resourceslices",
+        "storage.k8s.io": "csidrivers csinodes storageclasses volumeattachments volumeattributesclasses",
+    }.items()
+    for plural in plurals.split()
+)
+
+
 def subresources_of(kind: str, names: str) -> tuple[Subresource, ...]:
     """Build the subresources of a kind from their names, separated by spaces."""
     made = []
@@ -305,6 +317,7 @@ def _row(
         field_labels=fields,
         name_rule=names,
         stored=stored,
+        returned_when_deleted=(group, plural) in _RETURNED_WHEN_DELETED,
         storage=GVK(*split_api_version(storage), kind) if storage else None,
     )
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from capim.server import health
-from capim.server.openapi import group_version_document, root_document
+from capim.server.openapi_documents import OpenApi
 
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _AGGREGATED_GROUP: Final = "apidiscovery.k8s.io"
 _AGGREGATED_KIND: Final = "APIGroupDiscoveryList"
 _AGGREGATED_VERSION: Final = "v2"
-_OPENAPI: Final = "/openapi/v3"
 PLAIN: Final = b"application/json"
 AGGREGATED: Final = (
     f"application/json;g={_AGGREGATED_GROUP};v={_AGGREGATED_VERSION};as={_AGGREGATED_KIND}".encode()
@@ -56,6 +55,7 @@ class Discovery:
     def __init__(self, table: ResourceTable) -> None:
         self._groups = table.groups()
         self._made: dict[tuple[str, bool], Document] = {}
+        self.openapi: Final = OpenApi(table)
 
     def document(self, path: str, accept: str, address: str = "") -> Document | None:
         """Return the document at `path`, or None where there is none.
@@ -70,7 +70,7 @@ class Discovery:
             return Document(orjson.dumps(self._core_versions(address)) + b"\n")
         key = (path, aggregated)
         if key not in self._made:
-            if not self._is_path(path):
+            if not path.startswith("/api") or path not in self._group_paths():
                 return None  # and nothing is remembered for paths that clients make up
             self._made[key] = self._make(path, aggregated=aggregated)
         return self._made[key]
@@ -95,23 +95,6 @@ class Discovery:
             paths.update(f"{_root(group)}/{version}" for version in versions)
         return paths
 
-    def _is_path(self, path: str) -> bool:
-        if path.startswith(_OPENAPI):
-            return path == _OPENAPI or path.removeprefix(f"{_OPENAPI}/") in self._by_path()
-        return path.startswith("/api") and path in self._group_paths()
-
-    def _by_path(self) -> dict[str, list[Resource]]:
-        """Return the resources by `api/v1` or `apis/apps/v1`."""
-        return {
-            f"{_root(group)}/{version}".strip("/"): resources
-            for group, versions in self._groups.items()
-            for version, resources in versions.items()
-        }
-
-    def _openapi(self, path: str) -> JsonObject:
-        roots = self._by_path()
-        return group_version_document(path, roots[path]) if path else root_document(list(roots))
-
     def _make(self, path: str, *, aggregated: bool) -> Document:
         if not aggregated:
             return Document(orjson.dumps(self._plain(path)) + b"\n")
@@ -124,8 +107,6 @@ class Discovery:
         return made | {"serverAddressByClientCIDRs": servers}
 
     def _plain(self, path: str) -> JsonObject:
-        if path.startswith(_OPENAPI):
-            return self._openapi(path.removeprefix(_OPENAPI).strip("/"))
         if path == "/apis":
             groups = [_group(name, versions) for name, versions in self._groups.items() if name]
             return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}

@@ -2,27 +2,71 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from capim.server.http import Response
+from capim.server.http import TEXT, Response
+from capim.server.openapi_documents import INDEX
 
 if TYPE_CHECKING:
     from capim.server.discovery import Document
     from capim.server.http import Exchange
+    from capim.server.openapi_documents import OpenApi, Packed
+    from capim.server.routes import Query
+
+_JSON_RANGES: Final = ("", "*/*", "application/*", "application/json")
+_VARY: Final = ((b"Vary", b"Accept"),)
+_CHECK_AGAIN: Final = ((b"Cache-Control", b"no-cache, private"),)
+_FOR_EVER: Final = ((b"Cache-Control", b"public, immutable"),)
 
 
 def cached_response(exchange: Exchange, document: Document) -> Response:
     """Answer with a document, or with its tag alone where the client names that."""
     if not document.etag:
         return Response(200, document.body, document.content_type)
-    headers = ((b"Cache-Control", b"public"), (b"Etag", document.etag), (b"Vary", b"Accept"))
+    headers = ((b"Cache-Control", b"public"), (b"Etag", document.etag), *_VARY)
     if names_tag(exchange.headers.get(b"if-none-match", b""), document.etag):
         # clients put this type over the stored answer's
         return Response(304, b"", document.content_type, headers)
     return Response(200, document.body, document.content_type, headers)
 
 
+def openapi_response(exchange: Exchange, path: str, query: Query, openapi: OpenApi) -> Response:
+    """Answer `/openapi/v3` and what is below it; 404 has no body there, as on a real server."""
+    if path == INDEX:
+        return Response(200, openapi.index(), TEXT, _CHECK_AGAIN)
+    root = path.removeprefix(f"{INDEX}/")
+    known_by = openapi.hash_of(root)
+    if known_by is None:
+        return Response(404, b"", b"", _CHECK_AGAIN)
+    if not _reads_json(exchange.headers.get(b"accept", b"")):
+        return Response(406, b"", b"", _VARY)
+    asked_for = query.get("hash", "")
+    if asked_for and asked_for != known_by:
+        target = f"{path}?hash={known_by}".encode()
+        return Response(301, b"", headers=((b"Location", target), *_VARY))
+    caching = _FOR_EVER if asked_for else _CHECK_AGAIN
+    return packed_response(exchange, openapi.group_version(root), (*caching, *_VARY))
+
+
+def packed_response(
+    exchange: Exchange, packed: Packed, headers: tuple[tuple[bytes, bytes], ...]
+) -> Response:
+    """Answer with a document that is kept packed, unpacked unless the client takes it so."""
+    headers = (*headers, (b"Etag", packed.etag))
+    if names_tag(exchange.headers.get(b"if-none-match", b""), packed.etag):
+        return Response(304, b"", packed.content_type, headers)
+    if b"gzip" in exchange.headers.get(b"accept-encoding", b""):
+        headers = (*headers, (b"Content-Encoding", b"gzip"), (b"Vary", b"Accept-Encoding"))
+        return Response(200, packed.gzipped, packed.content_type, headers)
+    return Response(200, packed.body, packed.content_type, headers)
+
+
 def names_tag(if_none_match: bytes, etag: bytes) -> bool:
     """Tell whether an If-None-Match header covers an entity tag, weak or strong."""
     tags = [tag.strip().removeprefix(b"W/") for tag in if_none_match.split(b",")]
     return etag in tags or tags == [b"*"]
+
+
+def _reads_json(accept: bytes) -> bool:
+    ranges = (part.partition(";")[0].strip() for part in accept.decode("latin-1").split(","))
+    return any(name in _JSON_RANGES for name in ranges)

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from capim.server.http import Exchange
     from capim.server.routes import RequestInfo
 
-#: kinds whose delete answers with the object; the others answer with a Status, as a real server
-_RETURN_DELETED: Final = frozenset({("", "pods"), ("", "services"), ("", "persistentvolumeclaims")})
-
 
 def respond(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
     """Do what a request for a resource asks and return the answer.
@@ -96,8 +93,7 @@ def _patch(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Respo
 def _delete(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
     options = decode_delete_options(_content_type(exchange), exchange.body, info.query)
     stored, gone = group.delete(info.resource, info.namespace or "", info.name, options)
-    resource = info.resource
-    if not gone or (resource.group, resource.plural) in _RETURN_DELETED:
+    if not gone or info.resource.returned_when_deleted:
         return Response(200, stored.data)
     return Response(200, _deleted_status(stored))
 

@@ -135,9 +135,7 @@ def test_both_forms_list_the_same_resources() -> None:
     assert {row["resource"] for row in apps["versions"][0]["resources"]} == plain
 
 
-@pytest.mark.parametrize(
-    "path", ["/apis/none", "/apis/apps/v2", "/api/v2", "/openapi/v2", "/openapi/v3//api/v1", "/x"]
-)
+@pytest.mark.parametrize("path", ["/apis/none", "/apis/apps/v2", "/api/v2", "/x"])
 def test_unknown_path_has_no_document(path: str) -> None:
     assert DOCUMENTS.document(path, "") is None
 
@@ -146,16 +144,6 @@ def test_tables_share_documents_only_when_they_are_the_same() -> None:
     other = ResourceTable(list(WORKLOAD_RESOURCES)[:3])
     assert discovery_of(WORKLOAD_RESOURCES) is DOCUMENTS
     assert discovery_of(other).paths() != DOCUMENTS.paths()
-
-
-def test_openapi_says_that_fields_are_validated_here() -> None:
-    paths = read("/openapi/v3")["paths"]
-    assert paths["apis/apps/v1"]["serverRelativeURL"] == "/openapi/v3/apis/apps/v1"
-    document = read("/openapi/v3/apis/apps/v1")
-    patch = document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["patch"]
-    assert patch["parameters"][0]["name"] == "fieldValidation"
-    kind = {"group": "apps", "version": "v1", "kind": "Deployment"}
-    assert patch["x-kubernetes-group-version-kind"] == kind
 
 
 def test_root_lists_every_path_there_is() -> None:
