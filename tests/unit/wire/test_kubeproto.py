@@ -24,6 +24,7 @@ ROWS = vectors("protobuf")
 NO_BODIES = {
     "admission/v1.AdmissionReview",
     "apidiscovery/v2.APIGroupDiscovery",
+    "apiregistration/v1.APIService",
     "meta/v1.ApplyOptions",
     "meta/v1.PartialObjectMetadata",
     "meta/v1.TableOptions",
