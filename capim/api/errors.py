@@ -6,7 +6,7 @@ turns them into responses. Reasons and codes are those of k8s.io/apimachinery's 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
@@ -23,6 +23,7 @@ class APIError(Exception):
         *,
         details: JsonObject | None = None,
         retry_after_s: int | None = None,
+        continue_token: str = "",
     ) -> None:
         super().__init__(message)
         self.reason = reason
@@ -30,23 +31,26 @@ class APIError(Exception):
         self.message = message
         self.details = details
         self.retry_after_s = retry_after_s
+        self.continue_token = continue_token  #: where a list may go on, though not as it began
 
     def status(self) -> JsonObject:
         """Return the metav1.Status a client reads."""
         status: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": {"continue": self.continue_token} if self.continue_token else {},
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,
+            "details": dict(self.details or {}),
             "code": self.code,
         }
-        details = dict(self.details or {})
         if self.retry_after_s is not None:
-            details["retryAfterSeconds"] = self.retry_after_s
-        if details or self.details is not None:
-            status["details"] = details
+            status["details"]["retryAfterSeconds"] = self.retry_after_s
+        if not status["details"] and self.details is None:
+            del status["details"]
+        if not self.reason:
+            del status["reason"]
         return status
 
     @classmethod
@@ -99,16 +103,43 @@ def conflict(resource: str, group: str, name: str, why: str = "") -> APIError:
     return APIError("Conflict", 409, message, details=_details(resource, group, name))
 
 
+#: how the text of a cause begins -> its reason
+_CAUSES: Final = {
+    "Required value": "FieldValueRequired",
+    "Forbidden": "FieldValueForbidden",
+    "Duplicate value": "FieldValueDuplicate",
+    "Unsupported value": "FieldValueNotSupported",
+    "Not found": "FieldValueNotFound",
+    "Too long": "FieldValueTooLong",
+    "Too many": "FieldValueTooMany",
+    "Internal error": "InternalError",
+}
+
+
+def _cause_reason(text: str) -> str:
+    return _CAUSES.get(text.partition(":")[0], "FieldValueInvalid")
+
+
 def invalid(kind: str, group: str, name: str, causes: list[tuple[str, str]]) -> APIError:
     """422: the object breaks its kind's rules. `causes` are (field path, message) pairs."""
     texts = [*dict.fromkeys(f"{field}: {text}" for field, text in causes)]  # said once, listed each
     listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     details = _details(kind, group, name)
     details["causes"] = [
-        {"reason": "FieldValueInvalid", "message": text, "field": field} for field, text in causes
+        {"reason": _cause_reason(text), "message": text, "field": field} for field, text in causes
     ]
     message = f'{qualified(kind, group)} "{name}" is invalid: {listed}'
     return APIError("Invalid", 422, message, details=details)
+
+
+def invalid_options(kind: str, causes: list[tuple[str, str]]) -> APIError:
+    """422: options of a request that make no sense, alone or together."""
+    return invalid(kind, "meta.k8s.io", "", causes)
+
+
+def request_too_large(message: str) -> APIError:
+    """413: more than the server takes."""
+    return APIError("RequestEntityTooLarge", 413, f"Request entity too large: {message}")
 
 
 def bad_request(message: str) -> APIError:
@@ -135,11 +166,11 @@ def method_not_allowed() -> APIError:
     return APIError("MethodNotAllowed", 405, message, details={})
 
 
-def unsupported_media_type(got: str, accepted: str) -> APIError:
+def unsupported_media_type(accepted: str) -> APIError:
     """415: a body or patch in a format this resource does not take."""
     message = (
         "the body of the request was in an unknown format - "
-        f'accepted media types include: {accepted}; got "{got}"'
+        f"accepted media types include: {accepted}"
     )
     return APIError("UnsupportedMediaType", 415, message)
 
@@ -153,5 +184,5 @@ def too_many_requests(
     message: str, retry_after_s: int, causes: list[JsonObject] | None = None
 ) -> APIError:
     """429: later. Eviction uses it with a DisruptionBudget cause."""
-    details: JsonObject = {"causes": causes} if causes else {}
+    details: JsonObject | None = {"causes": causes} if causes else None
     return APIError("TooManyRequests", 429, message, details=details, retry_after_s=retry_after_s)

@@ -7,15 +7,15 @@ page are taken from the watch history. Where that is gone the token has expired 
 from __future__ import annotations
 
 import base64
-import binascii
+import re
 from heapq import merge
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 
 from capim.api import errors
-from capim.runtime.objects import Page
+from capim.runtime.objects import Page, kind_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,6 +24,20 @@ if TYPE_CHECKING:
     from capim.runtime.objects import Change, Stored
     from capim.runtime.objecttable import ObjectTable
     from capim.runtime.selection import Selection
+    from capim.runtime.watchlog import WatchLog
+
+
+_LIST_VERSION: Final = "meta.k8s.io/v1"
+#: in a token: go on in the present
+_ANY_VERSION: Final = -1
+_BASE64: Final = re.compile("[A-Za-z0-9_-]*")
+_PAGE_TOO_OLD: Final = (
+    "The provided continue parameter is too old to display a consistent list result. You can start a "
+    "new list without the continue parameter, or use the continue token in this response to retrieve "
+    "the remainder of the results. Continuing with the provided token results in an inconsistent list "
+    "- objects that were created, modified, or deleted between the time the first chunk was returned "
+    "and now may show up in the list."
+)
 
 
 class Continuation(NamedTuple):
@@ -36,18 +50,67 @@ class Continuation(NamedTuple):
 def encode_continue(continuation: Continuation) -> str:
     """Write a continue token as a real API server does."""
     version, start = continuation
-    token = {"v": "meta.k8s.io/v1", "rv": version, "start": start}
+    token = {"v": _LIST_VERSION, "rv": version, "start": start}
     return base64.urlsafe_b64encode(orjson.dumps(token)).rstrip(b"=").decode()
 
 
 def decode_continue(token: str) -> Continuation:
     """Read a continue token. Raises APIError: BadRequest."""
     try:
-        raw = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        return Continuation(int(raw["rv"]), str(raw["start"]))
-    except (binascii.Error, ValueError, KeyError, TypeError) as error:
-        reason = f"invalid continue token: continue key is not valid: {error}"
-        raise errors.bad_request(reason) from None
+        raw = orjson.loads(_unbase64(token))
+        kind, version, start = raw.get("v", ""), int(raw.get("rv", 0)), str(raw.get("start", ""))
+    except (ValueError, AttributeError, TypeError) as error:
+        raise _invalid_token(str(error)) from None
+    if kind != _LIST_VERSION:
+        raise _invalid_token(f"server does not recognize this encoded version {kind}")
+    if not version:
+        raise _invalid_token(f"incorrect encoded start resourceVersion (version {kind})")
+    if not start:
+        raise _invalid_token(f"encoded start key empty (version {kind})")
+    if any(part in {"", ".", ".."} for part in start.removeprefix("/").split("/")):
+        raise _invalid_token(start)
+    return Continuation(version, start)
+
+
+def _unbase64(token: str) -> bytes:
+    """Decode unpadded base64 of URLs. Raises ValueError, in the words of a real server."""
+    end = len(_BASE64.match(token)[0])  # type: ignore[index]  # it matches nothing, too
+    if end == len(token) and end % 4 != 1:
+        return base64.urlsafe_b64decode(token + "=" * (-end % 4))
+    raise ValueError(f"illegal base64 data at input byte {min(end, len(token) - 1)}")
+
+
+def begin(continue_token: str, at: int | None, current: int) -> Continuation:
+    """Return where a list begins and which version it shows.
+
+    Raises:
+        APIError: BadRequest for a token.
+    """
+    if not continue_token:
+        return Continuation(current if at is None else at, "")
+    if at is not None:
+        raise errors.bad_request("specifying resource version is not allowed when using continue")
+    found = decode_continue(continue_token)
+    return found if found.resource_version > 0 else found._replace(resource_version=current)
+
+
+def changes_since(log: WatchLog, then: Continuation) -> Iterator[Change]:
+    """Return what happened since the version that a list is to show.
+
+    Raises:
+        APIError: Expired, where that is forgotten; a page's error names a token to go on with in the
+            present, which is no consistent list any more.
+    """
+    if log.holds(then.resource_version):
+        return log.since(then.resource_version)
+    if not then.start:
+        raise errors.expired("The resourceVersion for the provided list is too old.")
+    onwards = encode_continue(Continuation(_ANY_VERSION, then.start))
+    raise errors.APIError("Expired", 410, _PAGE_TOO_OLD, continue_token=onwards)
+
+
+def _invalid_token(why: str) -> errors.APIError:
+    return errors.bad_request(f"invalid continue token: continue key is not valid: {why}")
 
 
 def too_large(wanted: int, current: int) -> errors.APIError:
@@ -101,15 +164,24 @@ def objects_then(
 
 
 def list_body(resource: Resource, page: Page) -> bytes:
-    """Encode a list from its items' bytes."""
+    """Encode a list from its items' bytes; items of built-in kinds do not repeat the list's kind."""
     metadata: dict[str, str | int] = {"resourceVersion": str(page.resource_version)}
     if page.continue_token:
         metadata["continue"] = page.continue_token
     if page.remaining is not None:
         metadata["remainingItemCount"] = page.remaining
+    if page.items and not resource.custom:
+        head = len(kind_head(resource))
+        rests = [
+            (it if it.resource is resource else it.served_as(resource)).data[head:]
+            for it in page.items
+        ]
+        joined = b"{" + b",{".join(rests)
+    else:
+        joined = b",".join([stored.data for stored in page.items])
     return b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[%b]}\n' % (
         resource.list_kind.encode(),
         resource.api_version.encode(),
         orjson.dumps(metadata),
-        b",".join([stored.data for stored in page.items]),
+        joined,
     )

@@ -161,6 +161,14 @@ def at_version(stored: Stored, resource_version: int) -> Stored:
     return encode(stored.resource, stored.json(), resource_version)
 
 
+def kind_head(resource: Resource) -> bytes:
+    """Return what the encoding of every object of this kind begins with: apiVersion and kind."""
+    return b'{"apiVersion":"%b","kind":"%b",' % (
+        resource.api_version.encode(),
+        resource.kind.encode(),
+    )
+
+
 def _head(resource: Resource) -> bytes:
     return b'{"apiVersion":"%b",' % resource.api_version.encode()
 

@@ -24,13 +24,14 @@ def apply_patch(
     """
     if patch_type is PatchType.STRATEGIC and resource.custom:
         accepted = f"{PatchType.JSON}, {PatchType.MERGE}, application/apply-patch+yaml"
-        raise errors.unsupported_media_type(patch_type, accepted)
+        raise errors.unsupported_media_type(accepted)
     try:
         return _apply(resource, obj, patch, patch_type)
     except PatchError as error:
         if error.code == 422:
-            text = f"the server rejected our request due to an error in our request: {error}"
-            raise errors.APIError("Invalid", 422, text) from error
+            # a real server tells nobody what it was
+            text = "the server rejected our request due to an error in our request"
+            raise errors.APIError("Invalid", 422, text, details={}) from error
         raise errors.bad_request(str(error)) from error
 
 

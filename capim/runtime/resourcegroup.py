@@ -160,14 +160,13 @@ class ResourceGroup:
                 version that is yet to come.
         """
         selection = Selection(resource, namespace, labels, fields)
-        then = listing.Continuation(self._store.version if at is None else at, "")
-        if continue_token:
-            then = listing.decode_continue(continue_token)
+        then = listing.begin(continue_token, at, self._store.version)
         table = self._store.table(resource.group_resource)
         if then.resource_version == self._store.version:
             objects = listing.current_objects(table, selection, then.start)
         else:
-            changes = self._store.log.since(self.check_not_future(then.resource_version))
+            self.check_not_future(then.resource_version)
+            changes = listing.changes_since(self._store.log, then)
             objects = listing.objects_then(table, selection, then.start, resource, changes)
         if resource.custom:
             objects = (stored.served_as(resource) for stored in objects)

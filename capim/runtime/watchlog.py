@@ -42,6 +42,10 @@ class WatchLog:
         """The version of the last change."""
         return self._changes[-1].stored.resource_version if self._changes else self._floor
 
+    def holds(self, resource_version: int) -> bool:
+        """Tell whether history is whole from this version on."""
+        return self._floor <= resource_version <= self.newest
+
     def append(self, change: Change) -> None:
         """Add the newest change and forget what exceeds the bounds, but never the newest."""
         self._changes.append(change)
@@ -59,7 +63,7 @@ class WatchLog:
         Raises:
             APIError: Expired, where the version is no longer or was never held.
         """
-        if not self._floor <= resource_version <= self.newest:
+        if not self.holds(resource_version):
             raise errors.expired(f"too old resource version: {resource_version} ({self._floor})")
         first = bisect_right(
             self._changes, resource_version, key=lambda change: change.stored.resource_version

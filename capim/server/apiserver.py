@@ -25,10 +25,10 @@ from capim.server.handlers import error_response, respond
 from capim.server.impersonation import impersonated
 from capim.server.listing import parse_selectors
 from capim.server.metrics import RequestLabels
-from capim.server.negotiation import Form, form_of, not_acceptable
-from capim.server.routes import PageNotFound, PathInfo, RequestInfo, parse_request
-from capim.server.tables import TableWriter
+from capim.server.negotiation import PLAIN, error_media_of, form_of
+from capim.server.routes import PageNotFound, PathInfo, RequestInfo, parse_query, parse_request
 from capim.server.watch import WatchSession, plan_watch
+from capim.server.writers import writer_for
 
 if TYPE_CHECKING:
     import random
@@ -39,12 +39,17 @@ if TYPE_CHECKING:
     from capim.server.http import Exchange, Response
     from capim.server.metrics import Metrics
     from capim.server.requestlog import RequestLog
+    from capim.server.routes import Query
     from capim.server.served import Served
+    from capim.server.writers import Writer
 
 _log = structlog.get_logger(__name__)
 
 #: parsing a path is a fifth of the price of a GET; a cluster is asked for some tens of paths
 _PARSED_LIMIT: Final = 64
+#: programs behind which a person sits, as a real server tells them
+_PEOPLE: Final = (b"curl", b"Wget", b"Mozilla/5.0")
+_TRUE: Final = frozenset({"1", "true", "True", "TRUE", "t", "T"})
 
 
 class ApiServer:
@@ -98,7 +103,7 @@ class ApiServer:
             code = error.code
             if self._served.unserved and isinstance(error, PageNotFound):
                 error = no_such_resource(self._served.unserved)
-            exchange.respond(error_response(error))
+            exchange.respond(self._refused(exchange, error))
         except Exception:
             _log.exception("request failed", cluster=self._served.name, method=exchange.method)
             code = 500
@@ -149,8 +154,6 @@ class ApiServer:
     def _answer(self, exchange: Exchange, info: RequestInfo | PathInfo, user: User) -> int:
         if isinstance(info, PathInfo):
             response = paths.answer(exchange, info, self._control)
-        elif (form := form_of(exchange.headers.get(b"accept", b""))) is not Form.OBJECT:
-            return self._answer_table(exchange, info, form, user)
         elif info.verb == "watch":
             self._watch(exchange, info)
             return 200
@@ -158,37 +161,37 @@ class ApiServer:
             self._connect(exchange, info)
             return 101
         else:
+            writer = self._writer(exchange, info)
             answered = self._respond(exchange, info, user)
             if answered is None:
                 return 200
-            response = answered
+            response = answered if writer is None else writer.response(answered)
         exchange.respond(response)
         return response.status
 
-    def _answer_table(self, exchange: Exchange, info: RequestInfo, form: Form, user: User) -> int:
-        """Answer as `_answer` does, in rows and columns."""
-        if form is Form.NOTHING:
-            raise not_acceptable()
-        writer = TableWriter(info, self._clock)
-        if info.verb == "watch":
-            self._watch(exchange, info, writer.line)
-            return 200
-        plain = self._respond(exchange, info, user)
-        if plain is None:
-            return 200
-        response = writer.response(plain)
-        exchange.respond(response)
-        return response.status
+    def _writer(self, exchange: Exchange, info: RequestInfo) -> Writer | None:
+        """Return what makes another form of the answer; None where what is stored is what is sent."""
+        form = form_of(
+            exchange.headers.get(b"accept", b"").decode("latin-1"),
+            watch=info.verb == "watch",
+            collection=not info.name,
+            custom=info.resource.custom,
+        )
+        pretty = info.verb != "watch" and _is_pretty(exchange, info.query)
+        if form is PLAIN and not pretty:
+            return None
+        return writer_for(form, info, self._clock, pretty=pretty)
 
-    def _watch(
-        self,
-        exchange: Exchange,
-        info: RequestInfo,
-        rewrite: Callable[[bytes], bytes] | None = None,
-    ) -> None:
-        plan = plan_watch(info, self._group, self._rng)
-        session = WatchSession(self._group, info, plan, rewrite)
-        session.start(exchange, parse_selectors(info), self._rng)
+    def _watch(self, exchange: Exchange, info: RequestInfo) -> None:
+        selectors = parse_selectors(info)
+        plan = plan_watch(info, self._rng)
+        session = WatchSession(self._group, info, plan, self._writer(exchange, info))
+        session.start(exchange, selectors, self._rng)
+
+    def _refused(self, exchange: Exchange, error: APIError) -> Response:
+        media = error_media_of(exchange.headers.get(b"accept", b"").decode("latin-1"))
+        query = parse_query(exchange.target.decode("latin-1").partition("?")[2])
+        return error_response(error, media, pretty=_is_pretty(exchange, query))
 
     def _respond(self, exchange: Exchange, info: RequestInfo, user: User) -> Response | None:
         endpoint = endpoint_of(info)
@@ -214,3 +217,10 @@ class ApiServer:
         else:
             labels = RequestLabels("", "", "", "", "", "", "", str(code), self._cluster)
         self._metrics.requests(labels).observe(seconds)
+
+
+def _is_pretty(exchange: Exchange, query: Query) -> bool:
+    """Tell whether JSON is for the eyes of a person."""
+    if asked := query.get("pretty"):
+        return asked in _TRUE
+    return exchange.headers.get(b"user-agent", b"").startswith(_PEOPLE)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast
 import orjson
 import yaml
 
-from capim.api.errors import bad_request, unsupported_media_type
+from capim.api.errors import APIError, bad_request, invalid_options, unsupported_media_type
 from capim.runtime.resourcegroup import DeleteOptions, PatchType
 from capim.server.routes import Query, is_true
 from capim.wire import kubeproto
@@ -20,7 +20,7 @@ YAML: Final = "application/yaml"
 PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
 APPLY: Final = "application/apply-patch+yaml"
 _ACCEPTED: Final = ", ".join((JSON, YAML, PROTOBUF))
-_PATCHES: Final = ", ".join(patch_type.value for patch_type in PatchType)
+_CUSTOM_PATCHES: Final = ", ".join((PatchType.JSON, PatchType.MERGE, APPLY))
 _PROPAGATIONS: Final = ("Foreground", "Background", "Orphan")
 Propagation: TypeAlias = Literal["Foreground", "Background", "Orphan"]
 _T = TypeVar("_T")
@@ -51,7 +51,7 @@ def decode_body(content_type: str, data: bytes) -> JsonObject:
             case "application/yaml":
                 body = yaml.load(data, _Loader)  # noqa: S506 - it is a safe loader
             case _:
-                raise unsupported_media_type(media_type, _ACCEPTED)
+                raise unsupported_media_type(_ACCEPTED)
     except (ValueError, yaml.YAMLError) as error:
         raise bad_request(f"the object provided is unrecognized: {error}") from error
     if not isinstance(body, dict):
@@ -59,7 +59,9 @@ def decode_body(content_type: str, data: bytes) -> JsonObject:
     return body
 
 
-def decode_patch(content_type: str, data: bytes) -> tuple[PatchType, object]:
+def decode_patch(
+    content_type: str, data: bytes, *, custom: bool = False
+) -> tuple[PatchType, object]:
     """Decode a patch and tell its kind by the content type.
 
     Raises:
@@ -69,18 +71,25 @@ def decode_patch(content_type: str, data: bytes) -> tuple[PatchType, object]:
     try:
         patch_type = PatchType(media_type)
     except ValueError:
-        raise unsupported_media_type(media_type, _PATCHES) from None
+        raise _no_patch(custom=custom) from None
     try:
         return patch_type, orjson.loads(data)
     except ValueError as error:
         raise bad_request(f"error decoding patch: {error}") from error
 
 
+def _no_patch(*, custom: bool) -> APIError:
+    """415: routes of built-in kinds refuse what is no patch before a handler can say what would be."""
+    if custom:
+        return unsupported_media_type(_CUSTOM_PATCHES)
+    return APIError("UnsupportedMediaType", 415, "415: Unsupported Media Type", details={})
+
+
 def decode_delete_options(content_type: str, data: bytes, query: Query) -> DeleteOptions:
     """Read DeleteOptions from the body, or where there is none from the query.
 
     Raises:
-        APIError: 400 or 415 for a body that is no DeleteOptions, 400 for values it cannot have.
+        APIError: 400 or 415 for a body that is no DeleteOptions, 400 or 422 for values it cannot have.
     """
     body = decode_body(content_type, data) if data else _options_of_query(query)
     if body.get("kind", "DeleteOptions") != "DeleteOptions":
@@ -90,8 +99,9 @@ def decode_delete_options(content_type: str, data: bytes, query: Query) -> Delet
     if propagation is None and (orphan := _typed(body, "orphanDependents", bool)) is not None:
         propagation = "Orphan" if orphan else "Background"
     if propagation is not None and propagation not in _PROPAGATIONS:
-        listed = ", ".join(_PROPAGATIONS)
-        raise bad_request(f'propagationPolicy "{propagation}" is unknown: use one of {listed}')
+        listed = ", ".join(f'"{it}"' for it in (*_PROPAGATIONS, "nil"))
+        why = f'Unsupported value: "{propagation}": supported values: {listed}'
+        raise invalid_options("DeleteOptions", [("propagationPolicy", why)])
     dry_run = _typed(body, "dryRun", list) or []
     return DeleteOptions(
         uid=_typed(preconditions, "uid", str),

@@ -13,8 +13,17 @@ from capim.runtime.listing import list_body
 from capim.runtime.objects import Page
 from capim.server.bodies import decode_body, decode_delete_options, decode_patch, dry_run_of
 from capim.server.http import PAGE_NOT_FOUND, Response
-from capim.server.listing import exact_version, parse_selectors
-from capim.server.routes import PageNotFound, integer
+from capim.server.listing import (
+    check_version,
+    exact_version,
+    limit_of,
+    parse_options,
+    parse_selectors,
+    version_number,
+)
+from capim.server.negotiation import Media
+from capim.server.routes import PageNotFound
+from capim.server.writers import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,19 +47,30 @@ def respond(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Resp
 
 
 def _get(_: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
+    if "resourceVersion" in info.query:
+        _check_own_version(info, group)
     return _shown(group.get(info.resource, info.namespace or "", info.name), info)
+
+
+def _check_own_version(info: RequestInfo, group: ResourceGroup) -> None:
+    try:
+        version = version_number(info.query["resourceVersion"])
+    except ValueError as error:
+        raise APIError("", 500, str(error)) from error  # a real server calls it its own fault
+    group.check_not_future(version)
 
 
 def _list(_: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
     selectors = parse_selectors(info)
+    options = parse_options(info.query)
     page = group.list(
         info.resource,
         info.namespace,
         labels=selectors.labels,
         fields=selectors.fields,
-        limit=integer(info.query, "limit") or 0,
-        continue_token=info.query.get("continue", ""),
-        at=exact_version(info.query, group),
+        limit=limit_of(options),
+        continue_token=options.continue_token,
+        at=exact_version(options, check_version(info.query, group)),
     )
     return Response(200, list_body(info.resource, page))
 
@@ -59,7 +79,7 @@ def _create(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Resp
     dry_run = dry_run_of(info.query)
     body = request_object(exchange, info.resource)
     stored = group.create(info.resource, info.namespace or "", body, dry_run=dry_run)
-    return Response(201, stored.data)
+    return Response(201, stored.data + b"\n")
 
 
 def _update(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
@@ -77,7 +97,9 @@ def _update(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Resp
 
 
 def _patch(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
-    patch_type, patch = decode_patch(_content_type(exchange), exchange.body)
+    patch_type, patch = decode_patch(
+        _content_type(exchange), exchange.body, custom=info.resource.custom
+    )
     stored = group.patch(
         info.resource,
         info.namespace or "",
@@ -94,7 +116,7 @@ def _delete(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Resp
     options = decode_delete_options(_content_type(exchange), exchange.body, info.query)
     stored, gone = group.delete(info.resource, info.namespace or "", info.name, options)
     if not gone or info.resource.returned_when_deleted:
-        return Response(200, stored.data)
+        return Response(200, stored.data + b"\n")
     return Response(200, _deleted_status(stored))
 
 
@@ -120,9 +142,9 @@ def _subresource(exchange: Exchange, info: RequestInfo, group: ResourceGroup) ->
 def _shown(stored: Stored, info: RequestInfo) -> Response:
     """Answer with an object, as its subresource shows it."""
     if info.subresource != "scale":
-        return Response(200, stored.data)
+        return Response(200, stored.data + b"\n")
     scale = subresources.view(info.resource, stored.json(), info.subresource)
-    return Response(200, orjson.dumps(scale))
+    return Response(200, encode(scale, Media.JSON))
 
 
 def _evict(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
@@ -132,7 +154,7 @@ def _evict(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Respo
     raw = orjson.dumps(body.get("deleteOptions") or {})
     options = decode_delete_options("application/json", raw, info.query)
     status = evict(group, info.namespace or "", info.name, body, dry_run=options.dry_run)
-    return Response(201, orjson.dumps(status))
+    return Response(201, encode(status, Media.JSON))
 
 
 def _log(_: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
@@ -186,14 +208,15 @@ def _deleted_status(stored: Stored) -> bytes:
     if resource.group:
         details["group"] = resource.group
     status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
-    return orjson.dumps({**status, "details": details})
+    return encode({**status, "details": details}, Media.JSON)
 
 
-def error_response(error: APIError) -> Response:
+def error_response(error: APIError, media: Media = Media.JSON, *, pretty: bool = False) -> Response:
     """Answer with the refusal's Status; the one place that turns an error into HTTP."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     if isinstance(error, PageNotFound):
         return PAGE_NOT_FOUND
     if error.retry_after_s is not None:
         headers = ((b"Retry-After", b"%d" % error.retry_after_s),)
-    return Response(error.code, orjson.dumps(error.status()), headers=headers)
+    body = encode(error.status(), media, pretty=pretty)
+    return Response(error.code, body, media.value.encode(), headers)

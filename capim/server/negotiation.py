@@ -1,45 +1,147 @@
-"""What a client will read. We answer in JSON; protobuf and CBOR are offered by nobody here. Pure."""
+"""What a client will read: media type, and the object itself or what is made of it. Pure.
+
+Two parts of a real API server look at an Accept header, and so does this: routes of built-in kinds take
+no media type that they do not name (go-restful: no ranges but `*/*`), then handlers choose by quality
+and by what they can make of the object. Departure: a client that reads protobuf and JSON gets JSON,
+whatever it likes better, for JSON is what objects are stored as; client-go reads both.
+"""
 
 from __future__ import annotations
 
 import enum
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from capim.api.errors import APIError
 
-_JSON_RANGES: Final = frozenset({"", "*/*", "application/*", "application/json"})
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TRANSFORMS: Final = frozenset({"Table", "PartialObjectMetadata", "PartialObjectMetadataList"})
+_VERSIONS: Final = frozenset({"v1", "v1beta1"})
 
 
-#: how kubectl asks for rows and columns; older clients name v1beta1 as well, after v1
-_TABLE: Final = frozenset({"as=table", "g=meta.k8s.io", "v=v1"})
+class Media(enum.Enum):
+    """How bytes are written."""
+
+    JSON = "application/json"
+    YAML = "application/yaml"
+    PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 
-class Form(enum.Enum):
+_STREAMED: Final = (Media.JSON, Media.PROTOBUF)
+_NAMES: Final = tuple(media.value for media in Media)
+_STREAM_NAMES: Final = tuple(f"{media.value};stream=watch" for media in _STREAMED)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
     """How an answer is written."""
 
-    NOTHING = "nothing that the client reads"
-    OBJECT = "the plain object"
-    TABLE = "a meta.k8s.io/v1 Table"
+    media: Media = Media.JSON
+    kind: str = ""  #: what is made of the object: empty or one of meta.k8s.io's
+    version: str = ""  #: of meta.k8s.io
+
+
+#: what is stored is what is sent
+PLAIN: Final = Form()
+
+
+@dataclass(frozen=True, slots=True)
+class _Clause:
+    """One media range of an Accept header."""
+
+    range: str
+    parameters: dict[str, str]
+    quality: float
 
 
 @lru_cache(maxsize=256)
-def form_of(accept: bytes) -> Form:
-    """Choose the form of an answer by its Accept header: a Table where JSON is first asked for as one.
+def form_of(accept: str, *, watch: bool = False, collection: bool = False, custom: bool) -> Form:
+    """Choose the form of an answer.
 
-    Other forms of JSON fall back to the plain object, which every client that names them can read.
+    Args:
+        accept: the header; empty where there is none.
+        watch: a stream of events is asked for.
+        collection: the path is of a list.
+        custom: the kind is a custom resource, which has no protobuf.
+
+    Raises:
+        APIError: 406, with what there is.
     """
-    for part in accept.decode("latin-1").split(","):
-        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        if name in _JSON_RANGES:
-            return Form.TABLE if set(parameters) >= _TABLE else Form.OBJECT
-    return Form.NOTHING
+    if not accept:
+        return PLAIN
+    named = _NAMES + _STREAM_NAMES if collection else _NAMES
+    if not custom and not _routed(accept):
+        raise not_routed(named)
+    media = _STREAMED if watch else tuple(Media)
+    found = [form for clause in _clauses(accept) for form in _forms(clause, media, custom=custom)]
+    if not found:
+        listed = _NAMES if not watch or (custom and "protobuf" in accept) else _STREAM_NAMES
+        raise _not_acceptable(listed)
+    in_json = (form for form in found if form.media is not Media.PROTOBUF)
+    return found[0] if found[0].media is not Media.PROTOBUF else next(in_json, found[0])
 
 
-def not_acceptable() -> APIError:
-    """406: the client reads nothing that we write."""
-    return APIError(
-        "NotAcceptable",
-        406,
-        "only the following media types are accepted: application/json",
+@lru_cache(maxsize=64)
+def error_media_of(accept: str) -> Media:
+    """Choose how a refusal is written: a Status is never made into anything else."""
+    forms = (form for clause in _clauses(accept) for form in _forms(clause, tuple(Media)))
+    plain = [form.media for form in forms if not form.kind]
+    return Media.JSON if Media.JSON in plain or not plain else plain[0]
+
+
+def not_routed(names: tuple[str, ...] = (Media.JSON.value,)) -> APIError:
+    """406: the client names nothing that this path writes."""
+    message = f"406: Not Acceptable\n\nAvailable representations: {', '.join(names)}"
+    return APIError("NotAcceptable", 406, message, details={})
+
+
+def _not_acceptable(names: tuple[str, ...]) -> APIError:
+    listed = ", ".join(names)
+    message = f"only the following media types are accepted: {listed}"
+    return APIError("NotAcceptable", 406, message)
+
+
+def _routed(accept: str) -> bool:
+    return any(
+        part.partition(";")[0].strip() in {"*/*", *_NAMES, *_STREAM_NAMES}
+        for part in accept.split(",")
     )
+
+
+def _clauses(accept: str) -> list[_Clause]:
+    """Return the ranges, the best first; of equals the one named first."""
+    clauses = [_clause(part) for part in accept.split(",")]
+    return sorted(clauses, key=lambda clause: (-clause.quality, clause.range.count("*")))
+
+
+def _clause(part: str) -> _Clause:
+    name, *pieces = (piece.strip() for piece in part.split(";"))
+    parameters = {}
+    for piece in pieces:
+        key, _, value = piece.partition("=")
+        parameters[key.strip()] = value.strip()
+    try:
+        quality = float(parameters.pop("q", "1"))
+    except ValueError:
+        quality = 1.0
+    return _Clause(name, parameters, quality)
+
+
+def _forms(clause: _Clause, media: tuple[Media, ...], *, custom: bool = False) -> Iterator[Form]:
+    parameters = clause.parameters
+    if parameters.get("stream", "watch") != "watch":
+        return
+    kind, version = parameters.get("as", ""), parameters.get("v", "")
+    transforms = "as" in parameters or "g" in parameters or "v" in parameters
+    known = kind in _TRANSFORMS and parameters.get("g") == "meta.k8s.io" and version in _VERSIONS
+    if transforms and not known:
+        return
+    for each in media:
+        if clause.range not in {"*/*", "application/*", each.value}:
+            continue
+        if each is Media.PROTOBUF and (kind == "Table" or (custom and not kind)):
+            continue
+        yield Form(each, kind, version)

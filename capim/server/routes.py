@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 Query: TypeAlias = Mapping[str, str]
 
 _NO_QUERY: Final[Query] = MappingProxyType({})
-_TRUE: Final = frozenset({"1", "true", "True", "TRUE", "t", "T"})
 _PROXIED: Final = frozenset({"nodes", "pods", "services"})
 _NAMESPACE_SUBRESOURCES: Final = frozenset({"status", "finalize"})
 #: method -> verb with a name, verb without one
@@ -68,8 +67,8 @@ class PageNotFound(APIError):
 
 
 def is_true(text: str | None) -> bool:
-    """Read a boolean query parameter as Go's strconv.ParseBool does; anything else is false."""
-    return text in _TRUE
+    """Read a boolean option as apimachinery does: whatever is there and does not say no means yes."""
+    return text is not None and text != "0" and text.lower() != "false"
 
 
 def parse_query(text: str) -> Query:
@@ -128,7 +127,7 @@ def _parse_resource(
 ) -> RequestInfo:
     """Read `version[/watch][/namespaces/ns]/resource[/name[/subresource]]`."""
     version, parts = segments[0], segments[1:]
-    old_watch = parts[0] == "watch" and method == "GET" and len(parts) > 1
+    old_watch = parts[0] == "watch" and len(parts) > 1
     if old_watch:
         parts = parts[1:]
     namespace: str | None = None
@@ -173,6 +172,8 @@ def _verb(
     old_watch: bool,
 ) -> str:
     with_name, without_name = _VERBS.get(method, ("", ""))
+    if old_watch and method != "GET":
+        raise method_not_allowed()
     if subresource:
         return _subresource_verb(method, resource, subresource)
     verb = with_name if has_name else without_name
@@ -195,19 +196,7 @@ def _subresource_verb(method: str, resource: Resource, name: str) -> str:
 
 def _watch_one(query: Query, name: str) -> Query:
     """Express the deprecated watch of one object as the field selector that replaced it."""
-    selectors = [query.get("fieldSelector", ""), f"metadata.name={name}"]
-    return {**query, "fieldSelector": ",".join(filter(None, selectors))}
-
-
-def integer(query: Query, name: str) -> int | None:
-    """Read a whole number that is not negative; None when absent or empty.
-
-    Raises:
-        APIError: 400, it is something else.
-    """
-    text = query.get(name)
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit()) or len(text) > 19:
-        raise bad_request(f'invalid value for the parameter {name}: "{text}" is not a whole number')
-    return int(text)
+    selected = query.get("fieldSelector", "")
+    if selected and selected not in {f"metadata.name={name}", f"metadata.name=={name}"}:
+        raise bad_request("fieldSelector metadata.name doesn't match requested name")
+    return {**query, "fieldSelector": f"metadata.name={name}"}

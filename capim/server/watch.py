@@ -1,8 +1,9 @@
 """A watch on its way to a client: first state, live events, bookmarks, and a proper end.
 
 Semantics are those of the Kubernetes API concepts, "Efficient detection of changes" and "Streaming
-lists" (KEP-3157). A refusal (410 for a version that is not held) is raised before the stream begins,
-so that it is an HTTP status and not an event.
+lists" (KEP-3157). Departures: a watch from a version that is yet to come gets 410 where a real server
+waits for it, because here such a version is of an earlier life of the cluster; and a watch ends before
+its client's own timeout, so that the connection lives on.
 """
 
 from __future__ import annotations
@@ -13,26 +14,28 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from capim.api.errors import invalid
+from capim.api.errors import APIError
 from capim.api.meta import parse_duration
-from capim.server.listing import parse_version
-from capim.server.routes import integer, is_true
+from capim.server.listing import parse_options, version_number
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
     from capim.api.resources import Resource
-    from capim.runtime.resourcegroup import ResourceGroup, WatchEvent
+    from capim.runtime.resourcegroup import ResourceGroup, Watch, WatchEvent
     from capim.server.http import Exchange
-    from capim.server.listing import Selectors
+    from capim.server.listing import ListOptions, Selectors
     from capim.server.routes import RequestInfo
     from capim.server.streams import Stream
+    from capim.server.writers import Writer
 
 #: as a kube-apiserver: between --min-request-timeout and twice that, so that ends do not come together
 _TIMEOUT_MIN_S: Final = 1800.0
 _BOOKMARK_S: Final = 60.0
 _JSON: Final = b"application/json"
+#: of a version that is forgotten, and of one that is yet to come
+_TOLD_IN_STREAM: Final = frozenset({410, 504})
 _INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
 
 
@@ -41,68 +44,42 @@ class WatchPlan:
     """What a client asked for, decided before anything is sent."""
 
     replay_since: int | None  #: the version to go on from; None: the present state comes first
+    not_older_than: int  #: the least version of that first state
     live_only: bool  #: from now on, with no past at all
     bookmarks: bool
     initial_events_end: bool
     timeout_s: float
 
 
-def plan_watch(info: RequestInfo, group: ResourceGroup, rng: random.Random) -> WatchPlan:
+def plan_watch(info: RequestInfo, rng: random.Random) -> WatchPlan:
     """Decide what a watch sends.
 
     Raises:
-        APIError: 400 or 422 for parameters that make no sense together, 504 for a version that this
-            cluster has not reached.
+        APIError: 400 or 422 for parameters that make no sense, alone or together.
     """
-    query = info.query
-    version = parse_version(query.get("resourceVersion"))
-    bookmarks = is_true(query.get("allowWatchBookmarks"))
-    timeout_s = _timeout(info, rng)
-    wants_initial = _send_initial_events(info)
-    since, live_only, marks_end = (
-        version or None,
-        False,
-        False,
-    )  # unset and "0": any state, then live
-    if wants_initial is not None:
-        if version is not None:
-            group.check_not_future(version)
-        since = None if wants_initial else since
-        live_only = not wants_initial and since is None
-        marks_end = wants_initial and bookmarks
-    return WatchPlan(since, live_only, bookmarks, marks_end, timeout_s)
+    options = parse_options(info.query, watch=True)
+    try:
+        version = version_number(options.version)
+    except ValueError as error:
+        raise APIError("", 500, str(error)) from error  # a real server calls it its own fault
+    initial = bool(options.initial_events)
+    return WatchPlan(
+        replay_since=None if initial else version or None,
+        not_older_than=version if initial else 0,
+        live_only=not initial and not version,
+        bookmarks=options.bookmarks,
+        initial_events_end=initial and options.bookmarks,
+        timeout_s=_timeout(info, options, rng),
+    )
 
 
-def _send_initial_events(info: RequestInfo) -> bool | None:
-    text = info.query.get("sendInitialEvents")
-    match = info.query.get("resourceVersionMatch")
-    if not text:
-        if match:
-            _forbid(
-                "resourceVersionMatch",
-                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-            )
-        return None
-    if match != "NotOlderThan":
-        _forbid(
-            "resourceVersionMatch",
-            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        )
-    return is_true(text)
-
-
-def _forbid(field: str, why: str) -> None:
-    raise invalid("ListOptions", "meta.k8s.io", "", [(field, f"Forbidden: {why}")])
-
-
-def _timeout(info: RequestInfo, rng: random.Random) -> float:
+def _timeout(info: RequestInfo, options: ListOptions, rng: random.Random) -> float:
     """Return how long the watch lasts, in seconds.
 
     client-go sends its HTTP client's timeout as `timeout`. The end comes a little before it: the
     client would close the connection, and pay for a new handshake.
     """
-    seconds = float(integer(info.query, "timeoutSeconds") or 0)
-    seconds = seconds or _TIMEOUT_MIN_S * (1 + rng.random())
+    seconds = options.timeout_s or _TIMEOUT_MIN_S * (1 + rng.random())
     if text := info.query.get("timeout"):
         try:
             client_s = parse_duration(text)
@@ -116,8 +93,8 @@ def _timeout(info: RequestInfo, rng: random.Random) -> float:
 class WatchSession:
     """One client's watch, until either side ends it. One loop, no lock.
 
-    `rewrite` makes of each line what the client reads instead; a client that reads plain objects has
-    none, and gets the bytes that every such client gets.
+    `writer` makes of each line what the client reads instead; a client that reads plain JSON has none,
+    and gets the bytes that every such client gets.
     """
 
     def __init__(
@@ -125,12 +102,12 @@ class WatchSession:
         group: ResourceGroup,
         info: RequestInfo,
         plan: WatchPlan,
-        rewrite: Callable[[bytes], bytes] | None = None,
+        writer: Writer | None = None,
     ) -> None:
         self._group = group
         self._info = info
         self._plan = plan
-        self._rewrite = rewrite
+        self._writer = writer
         self._stream: Stream | None = None
         self._write: Callable[[bytes], object] = _discard
         self._early: list[bytes] = []  #: events before the stream exists
@@ -140,8 +117,32 @@ class WatchSession:
         """Send the head and all there is by now, then stay until the end.
 
         Raises:
-            APIError: 410, before anything was sent.
+            APIError: 400 for a field that is none, before anything was sent. What a real server
+                learns when the stream has begun is an ERROR event, and the end of the stream.
         """
+        try:
+            watch, version = self._subscribe(selectors)
+        except APIError as error:
+            if error.code not in _TOLD_IN_STREAM:
+                raise
+            self._refuse(exchange, error)
+            return
+        stream = self._stream = exchange.start_stream(200, self._content_type())
+        if not stream.open:
+            watch.close()
+            return
+        stream.on_lost = lambda: self._end(watch.close)
+        self._write = self._writer_to(stream)
+        for line in self._early:
+            self._write(line)
+        self._early = []
+        if self._plan.initial_events_end:
+            self._write(bookmark(self._info.resource, version, initial_events_end=True))
+        self._start_timers(stream, rng)
+
+    def _subscribe(self, selectors: Selectors) -> tuple[Watch, int]:
+        """Return the group's watch, and the version from which it goes on."""
+        self._group.check_not_future(self._plan.not_older_than)
         since = self._plan.replay_since
         if since is None:
             since = self._group.resource_version
@@ -155,17 +156,15 @@ class WatchSession:
             fields=selectors.fields,
             since=since,
         )
-        stream = self._stream = exchange.start_stream(200, _JSON)
-        if not stream.open:
-            watch.close()
-            return
-        stream.on_lost = lambda: self._end(watch.close)
-        self._write = self._writer_to(stream)
-        for line in self._early:
-            self._write(line)
-        self._early = []
-        if self._plan.initial_events_end:
-            self._write(bookmark(self._info.resource, since, initial_events_end=True))
+        return watch, since
+
+    def _refuse(self, exchange: Exchange, error: APIError) -> None:
+        stream = exchange.start_stream(200, self._content_type())
+        event = {"type": "ERROR", "object": error.status()}
+        self._writer_to(stream)(orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE))
+        stream.close()
+
+    def _start_timers(self, stream: Stream, rng: random.Random) -> None:
         loop = asyncio.get_running_loop()
         self._timers.append(loop.call_later(self._plan.timeout_s, stream.close))
         if self._plan.bookmarks:
@@ -173,11 +172,14 @@ class WatchSession:
                 loop.call_later(_BOOKMARK_S * (0.5 + rng.random() / 2), self._bookmark)
             )
 
+    def _content_type(self) -> bytes:
+        return _JSON if self._writer is None else self._writer.stream_type
+
     def _writer_to(self, stream: Stream) -> Callable[[bytes], object]:
-        rewrite = self._rewrite
-        if rewrite is None:
+        writer = self._writer
+        if writer is None:
             return stream.write
-        return lambda line: stream.write(rewrite(line))
+        return lambda line: stream.write(writer.line(line))
 
     def _add_present(self, selectors: Selectors) -> int:
         page = self._group.list(
@@ -217,7 +219,7 @@ def bookmark(
     resource: Resource, resource_version: int, *, initial_events_end: bool = False
 ) -> bytes:
     """Make the line that tells a client how far it has come."""
-    metadata: dict[str, Any] = {"resourceVersion": str(resource_version), "creationTimestamp": None}
+    metadata: dict[str, Any] = {"resourceVersion": str(resource_version)}
     if initial_events_end:
         metadata["annotations"] = {_INITIAL_EVENTS_END: "true"}
     found = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}

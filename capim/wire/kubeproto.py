@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 
 from capim.api import builtin_types
 from capim.api.gvk import GVK, split_api_version
-from capim.wire.protobuf_encode import encode_message
+from capim.wire.protobuf_encode import encode_message, sized
 from capim.wire.protobuf_json import codec
 from capim.wire.protobuf_schema import message_class
 
@@ -61,6 +61,18 @@ def encode(obj: JsonObject) -> bytes:
         return MAGIC + encode_message("runtime.Unknown", envelope)
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise KubeProtoError(f"the object does not fit {found.name}: {error}") from error
+
+
+def encode_event(event_type: str, obj: JsonObject) -> bytes:
+    """Return a watch event, framed by its length in four bytes as a stream of protobuf is.
+
+    Raises:
+        KubeProtoError: the object is not of a built-in kind, or a value does not fit its field.
+    """
+    raw = base64.b64encode(encode(obj)).decode()
+    event = encode_message("meta/v1.WatchEvent", {"type": event_type})
+    event += b"\x12" + sized(encode_message("runtime.RawExtension", {"raw": raw}))
+    return len(event).to_bytes(4, "big") + event
 
 
 def _kind(api_version: str, kind: str) -> Message:

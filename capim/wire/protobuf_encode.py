@@ -87,7 +87,7 @@ def _wire_type(field: Field) -> int:
 def _entry(field: Field, key: str, value: bytes) -> bytes:
     """Return a map's entry: a message of key and value."""
     value_tag = _varint(2 << 3 | _WIRE_TYPES.get(field.type, _LENGTH_DELIMITED))
-    return _sized(b"\x0a" + _text(key) + value_tag + value)
+    return sized(b"\x0a" + _text(key) + value_tag + value)
 
 
 def _encoder(field: Field) -> Encode:
@@ -95,10 +95,10 @@ def _encoder(field: Field) -> Encode:
         return _SCALARS[field.type]
     special = _SPECIAL.get(field.type)
     if special is not None:
-        return lambda value: _sized(b"" if value is None else special(value))
+        return lambda value: sized(b"" if value is None else special(value))
     if builtin_types.message(field.type).is_list:
-        return lambda value: _sized(encode_message(field.type, {"items": value}))
-    return lambda value: _sized(encode_message(field.type, value or {}))
+        return lambda value: sized(encode_message(field.type, {"items": value}))
+    return lambda value: sized(encode_message(field.type, value or {}))
 
 
 def _varint(value: int) -> bytes:
@@ -111,12 +111,13 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _sized(value: bytes) -> bytes:
+def sized(value: bytes) -> bytes:
+    """Return bytes behind their length."""
     return _varint(len(value)) + value
 
 
 def _text(value: str) -> bytes:
-    return _sized(value.encode())
+    return sized(value.encode())
 
 
 def _integer(value: float) -> bytes:
@@ -128,7 +129,7 @@ def _integer(value: float) -> bytes:
 
 _SCALARS: Final[dict[str, Encode]] = {
     "s": _text,
-    "y": lambda value: _sized(base64.b64decode(value, validate=True)),
+    "y": lambda value: sized(base64.b64decode(value, validate=True)),
     "b": lambda value: b"\x01" if value else b"\0",
     "i": _integer,
     "l": _integer,
@@ -158,11 +159,11 @@ def _int_or_string(value: int | str) -> bytes:
 
 
 def _raw(value: Any) -> bytes:
-    return b"\x0a" + _sized(orjson.dumps(value))
+    return b"\x0a" + sized(orjson.dumps(value))
 
 
 def _schema(value: JsonObject, *, tag: bytes = b"\x0a") -> bytes:
-    return tag + _sized(encode_message("apiextensions/v1.JSONSchemaProps", value))
+    return tag + sized(encode_message("apiextensions/v1.JSONSchemaProps", value))
 
 
 def _schema_or_list(value: Any) -> bytes:

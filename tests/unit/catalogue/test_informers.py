@@ -186,8 +186,10 @@ def test_R16_list_services_shows_kubernetes(site: Site) -> None:
 
 @pytest.mark.parametrize("version", ["1", "999"])
 def test_R17_watch_from_a_version_not_held_is_410(site: Site, version: str) -> None:
-    answer = site.send("GET", f"/api/v1/nodes?{_watch_from(version)}")
-    assert (answer.status, answer.json()["reason"]) == (410, "Expired")
+    with site.watch(f"/api/v1/nodes?{_watch_from(version)}", TYPED) as events:
+        (event,) = events
+    refusal = event["object"]
+    assert (event["type"], refusal["code"], refusal["reason"]) == ("ERROR", 410, "Expired")
 
 
 @pytest.mark.parametrize("accept", [TYPED, UNSTRUCTURED])

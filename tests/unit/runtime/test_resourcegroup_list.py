@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -11,6 +12,10 @@ from capim.runtime.listing import Continuation, decode_continue, encode_continue
 from capim.runtime.resourcegroup import ResourceGroup
 from capim.wire.selectors import FieldSelector, LabelSelector
 from tests.support.groups import CONFIG_MAPS, NODES, PODS, SERVED, named, names, new_group
+
+
+def _token(**parts: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).rstrip(b"=").decode()
 
 
 @pytest.fixture
@@ -181,10 +186,57 @@ def test_a_body_is_a_list_of_its_kind(group: ResourceGroup) -> None:
         "continue": page.continue_token,
         "remainingItemCount": 3,
     }
-    assert body["items"] == [stored.json() for stored in page.items]
+    assert [{"apiVersion": "v1", "kind": "ConfigMap"} | item for item in body["items"]] == [
+        stored.json() for stored in page.items
+    ]
+    assert not any("kind" in item for item in body["items"])
 
 
 def test_an_empty_list_has_a_version(group: ResourceGroup) -> None:
     body = json.loads(list_body(NODES, group.list(NODES, None)))
     assert body["items"] == []
     assert body["metadata"] == {"resourceVersion": str(group.resource_version)}
+
+
+@pytest.mark.parametrize(
+    ("token", "why"),
+    [
+        ("x", "illegal base64 data at input byte 0"),
+        ("ab!d", "illegal base64 data at input byte 2"),
+        ("e30", "server does not recognize this encoded version"),
+        (
+            _token(v="other", rv=1, start="a"),
+            "server does not recognize this encoded version other",
+        ),
+        (_token(v="meta.k8s.io/v1", rv=0, start="a"), "incorrect encoded start resourceVersion"),
+        (_token(v="meta.k8s.io/v1", rv=1, start=""), "encoded start key empty"),
+        (_token(v="meta.k8s.io/v1", rv=1, start="a/../b"), r"a/\.\./b"),
+    ],
+)
+def test_a_token_that_is_none_is_refused_with_the_reason(
+    group: ResourceGroup, token: str, why: str
+) -> None:
+    with pytest.raises(APIError, match=why) as caught:
+        group.list(CONFIG_MAPS, "default", continue_token=token)
+    assert caught.value.code == 400
+
+
+def test_a_page_that_is_forgotten_names_a_way_on(group: ResourceGroup) -> None:
+    last = group.list(CONFIG_MAPS, "default", limit=2)
+    start = decode_continue(last.continue_token).start
+    old = encode_continue(Continuation(1, start))
+    with pytest.raises(APIError, match="too old to display a consistent list") as caught:
+        group.list(CONFIG_MAPS, "default", continue_token=old)
+    assert caught.value.code == 410
+    onwards = caught.value.status()["metadata"]["continue"]
+    rest = group.list(CONFIG_MAPS, "default", continue_token=onwards)
+    assert [it.name for it in rest.items] == [
+        it.name
+        for it in group.list(CONFIG_MAPS, "default", continue_token=last.continue_token).items
+    ]
+
+
+def test_a_version_beside_a_token_is_refused(group: ResourceGroup) -> None:
+    page = group.list(CONFIG_MAPS, "default", limit=2)
+    with pytest.raises(APIError, match="not allowed when using continue"):
+        group.list(CONFIG_MAPS, "default", continue_token=page.continue_token, at=1)

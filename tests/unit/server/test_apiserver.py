@@ -52,7 +52,9 @@ def test_list_is_the_stored_bytes_joined(client: MemoryClient) -> None:
     assert (body["kind"], body["apiVersion"]) == ("NodeList", "v1")
     assert [item["metadata"]["name"] for item in body["items"]] == ["a", "b"]
     assert int(body["metadata"]["resourceVersion"]) >= 1005
-    assert client.ask("GET", f"{NODES}/a").body in answer.body
+    stored = client.ask("GET", f"{NODES}/a").body.removesuffix(b"\n")
+    assert stored.removeprefix(b'{"apiVersion":"v1","kind":"Node",') in answer.body
+    assert answer.body.count(b'"kind"') == 1
 
 
 def test_list_in_pages_with_selectors(client: MemoryClient) -> None:
@@ -84,7 +86,9 @@ def test_list_in_pages_with_selectors(client: MemoryClient) -> None:
         ("resourceVersion=1001&resourceVersionMatch=Near", 422),
         ("resourceVersion=7&continue=x", 400),
         ("continue=x", 400),
-        ("limit=-1", 400),
+        ("limit=-1", 200),
+        ("limit=x", 400),
+        ("limit=99999999999999999999", 400),
         ("labelSelector=a%20in", 400),
         ("fieldSelector=a", 400),
     ],
@@ -189,9 +193,23 @@ def test_outside_of_every_group_is_a_page_of_text(client: MemoryClient, path: st
     assert answer.headers["Content-Type"].startswith("text/plain")
 
 
+def test_get_at_a_version(client: MemoryClient) -> None:
+    client.ask("POST", NODES, {"metadata": {"name": "a"}})
+    assert client.ask("GET", f"{NODES}/a?resourceVersion=1").status == 200
+    assert client.ask("GET", f"{NODES}/a?resourceVersion=99999").status == 504
+    answer = client.ask("GET", f"{NODES}/a?resourceVersion=x")
+    assert (answer.status, "reason" in answer.json()) == (500, False)
+
+
+def test_cause_has_the_reason_of_its_text(client: MemoryClient) -> None:
+    status = client.ask("GET", f"{NODES}?resourceVersionMatch=Other").json()
+    reasons = [cause["reason"] for cause in status["details"]["causes"]]
+    assert reasons == ["FieldValueForbidden", "FieldValueNotSupported"]
+
+
 def test_unsupported_formats(client: MemoryClient) -> None:
     assert client.ask("POST", NODES, {}, Content_Type="text/plain").status == 415
-    assert client.ask("GET", NODES, Accept="application/vnd.kubernetes.protobuf").status == 406
+    assert client.ask("GET", NODES, Accept="text/html").status == 406
     both = "application/vnd.kubernetes.protobuf;type=x, application/json"
     assert client.ask("GET", NODES, Accept=both).headers["Content-Type"] == "application/json"
 

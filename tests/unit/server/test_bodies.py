@@ -105,6 +105,12 @@ def test_delete_options(data: bytes, query: dict[str, str], expected: DeleteOpti
     assert decode_delete_options("application/json", data, query) == expected
 
 
+def test_unknown_propagation_is_an_invalid_option() -> None:
+    with pytest.raises(APIError, match='supported values: "Foreground"') as caught:
+        decode_delete_options("application/json", b'{"propagationPolicy":"Sometimes"}', {})
+    assert caught.value.status()["details"]["causes"][0]["reason"] == "FieldValueNotSupported"
+
+
 def test_delete_options_in_protobuf() -> None:
     got = decode_delete_options(PROTOBUF, DELETE_OPTIONS_PROTOBUF, {})
     assert got == DeleteOptions(propagation="Foreground")
@@ -114,7 +120,6 @@ def test_delete_options_in_protobuf() -> None:
     "data",
     [
         b'{"kind":"Pod"}',
-        b'{"propagationPolicy":"Sometimes"}',
         b'{"preconditions":[]}',
         b'{"preconditions":{"uid":1}}',
         b'{"dryRun":["Some"]}',
@@ -133,3 +138,13 @@ def test_dry_run_is_all_or_refused() -> None:
     assert not dry_run_of({})
     with pytest.raises(APIError, match="supported values: All"):
         dry_run_of({"dryRun": "true"})
+
+
+@pytest.mark.parametrize(
+    ("custom", "told"),
+    [(False, "415: Unsupported Media Type"), (True, r"application/apply-patch\+yaml")],
+)
+def test_no_patch_is_told_by_who_finds_out(custom: bool, told: str) -> None:
+    with pytest.raises(APIError, match=told) as caught:
+        decode_patch("application/json", b"{}", custom=custom)
+    assert caught.value.code == 415

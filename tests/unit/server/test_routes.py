@@ -6,7 +6,7 @@ import pytest
 
 from capim.api.errors import APIError
 from capim.api.resources import WORKLOAD_RESOURCES
-from capim.server.routes import PathInfo, RequestInfo, integer, parse_query, parse_request
+from capim.server.routes import PathInfo, RequestInfo, parse_query, parse_request
 
 
 def parse(method: str, target: str) -> RequestInfo | PathInfo:
@@ -97,7 +97,7 @@ def test_slash_behind_a_group_version_is_ignored(target: str) -> None:
         pytest.param("DELETE", "/api/v1/namespaces", 405, id="verb-not-served"),
         pytest.param("DELETE", "/api/v1/nodes/a/status", 405, id="subresource-verb"),
         pytest.param("OPTIONS", "/api/v1/nodes", 405, id="method"),
-        pytest.param("POST", "/api/v1/watch/nodes", 404, id="watch-is-a-get"),
+        pytest.param("POST", "/api/v1/watch/nodes", 405, id="watch-is-a-get"),
     ],
 )
 def test_refused(method: str, target: str, code: int) -> None:
@@ -107,9 +107,23 @@ def test_refused(method: str, target: str, code: int) -> None:
 
 
 def test_deprecated_watch_of_one_object_selects_it() -> None:
-    info = parse("GET", "/api/v1/watch/namespaces/x/pods/p?fieldSelector=spec.nodeName%3Dn")
+    info = parse("GET", "/api/v1/watch/namespaces/x/pods/p?resourceVersion=7")
     assert (info.verb if isinstance(info, RequestInfo) else "") == "watch"
-    assert info.query["fieldSelector"] == "spec.nodeName=n,metadata.name=p"
+    assert info.query == {"resourceVersion": "7", "fieldSelector": "metadata.name=p"}
+
+
+def test_deprecated_watch_of_one_object_selects_no_other() -> None:
+    with pytest.raises(APIError, match="doesn't match requested name"):
+        parse("GET", "/api/v1/watch/nodes/a?fieldSelector=metadata.name%3Db")
+
+
+@pytest.mark.parametrize(
+    ("text", "verb"),
+    [("1", "watch"), ("", "watch"), ("yes", "watch"), ("0", "list"), ("False", "list")],
+)
+def test_an_option_that_is_there_means_yes(text: str, verb: str) -> None:
+    info = parse("GET", f"/api/v1/nodes?watch={text}")
+    assert (info.verb if isinstance(info, RequestInfo) else "") == verb
 
 
 @pytest.mark.parametrize(
@@ -126,11 +140,3 @@ def test_deprecated_watch_of_one_object_selects_it() -> None:
 )
 def test_query(text: str, expected: dict[str, str]) -> None:
     assert parse_query(text) == expected
-
-
-def test_integer_parameter() -> None:
-    assert integer({"limit": "500"}, "limit") == 500
-    assert integer({"limit": ""}, "limit") is None
-    for text in ("-1", "x", "1.5", "٣"):
-        with pytest.raises(APIError, match="not a whole number"):
-            integer({"limit": text}, "limit")

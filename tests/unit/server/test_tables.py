@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from capim.server.negotiation import Form, form_of
 from tests.support.memory import MemoryClient, encode_request, make_api
 from tests.support.served import make_served
 
@@ -51,25 +48,6 @@ def make_client() -> MemoryClient:
 
 def names(table: JsonObject) -> list[str]:
     return [row["cells"][0] for row in table["rows"]]
-
-
-@pytest.mark.parametrize(
-    ("accept", "form"),
-    [
-        ("", Form.OBJECT),
-        ("*/*", Form.OBJECT),
-        ("application/json", Form.OBJECT),
-        (KUBECTL, Form.TABLE),
-        ("application/json; AS=table; g=meta.k8s.io; v=v1", Form.TABLE),
-        ("application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1," + TABLE, Form.TABLE),
-        ("application/json," + TABLE, Form.OBJECT),
-        ("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1", Form.OBJECT),
-        ("application/vnd.kubernetes.protobuf", Form.NOTHING),
-        ("text/html", Form.NOTHING),
-    ],
-)
-def test_form_follows_the_first_json_that_is_named(accept: str, form: Form) -> None:
-    assert form_of(accept.encode()) is form
 
 
 def test_list_is_a_table_with_the_lists_metadata() -> None:

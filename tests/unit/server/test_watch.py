@@ -12,7 +12,7 @@ from capim.api.resources import WORKLOAD_RESOURCES
 from capim.server.routes import RequestInfo, parse_request
 from capim.server.watch import WatchPlan, plan_watch
 from tests.support.memory import MemoryClient, encode_request, make_api
-from tests.support.served import make_group, make_served, resource
+from tests.support.served import make_served, resource
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -68,12 +68,24 @@ def test_exact_version_replays_what_came_after() -> None:
 
 
 @pytest.mark.parametrize("version", ["5", "999999"], ids=["past", "future"])
-def test_version_not_held_is_410_before_the_stream(version: str) -> None:
+def test_version_not_held_is_an_event_and_the_end(version: str) -> None:
     async def steps(client: MemoryClient, _: ResourceGroup) -> None:
         (answer,) = client.reader.feed(client.transport.take())
-        assert (answer.status, answer.json()["reason"]) == (410, "Expired")
+        event = answer.json()
+        assert (answer.status, event["type"]) == (200, "ERROR")
+        assert (event["object"]["code"], event["object"]["reason"]) == (410, "Expired")
 
     watching(f"resourceVersion={version}", steps)
+
+
+def test_present_that_is_yet_to_come_is_an_event_and_the_end() -> None:
+    async def steps(client: MemoryClient, _: ResourceGroup) -> None:
+        (answer,) = client.reader.feed(client.transport.take())
+        refusal = answer.json()["object"]
+        assert (answer.status, refusal["code"], refusal["reason"]) == (200, 504, "Timeout")
+
+    query = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=99999"
+    watching(query, steps)
 
 
 def test_streaming_list_ends_its_first_state_with_a_bookmark() -> None:
@@ -152,17 +164,15 @@ def test_refused_parameters() -> None:
 
     assert watching("sendInitialEvents=true", steps) == 422
     assert watching("resourceVersionMatch=NotOlderThan", steps) == 422
-    assert watching("resourceVersion=x", steps) == 400
+    assert watching("resourceVersion=x", steps) == 500
     assert watching("timeoutSeconds=x", steps) == 400
     assert watching("labelSelector=a%20in", steps) == 400
-    future = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=99999"
-    assert watching(future, steps) == 504
 
 
 def _plan(query: str) -> WatchPlan:
     info = parse_request(WORKLOAD_RESOURCES, "GET", f"{NODES}&{query}")
     assert isinstance(info, RequestInfo)
-    return plan_watch(info, make_group(), random.Random(1))  # noqa: S311
+    return plan_watch(info, random.Random(1))  # noqa: S311
 
 
 @pytest.mark.parametrize(
@@ -182,8 +192,8 @@ def test_timeout(query: str, expected_s: float) -> None:
 def test_default_timeouts_are_spread() -> None:
     info = parse_request(WORKLOAD_RESOURCES, "GET", NODES)
     assert isinstance(info, RequestInfo)
-    rng, group = random.Random(1), make_group()  # noqa: S311
-    drawn = [plan_watch(info, group, rng).timeout_s for _ in range(50)]
+    rng = random.Random(1)  # noqa: S311
+    drawn = [plan_watch(info, rng).timeout_s for _ in range(50)]
     assert min(drawn) >= 1800
     assert max(drawn) <= 3600
     assert max(drawn) - min(drawn) > 600
