@@ -74,7 +74,7 @@ def new_metadata(resource: Resource, metadata: JsonObject, *, now: float, uid: s
     """Return the metadata of a new object, in the order a reader expects."""
     if metadata.get("resourceVersion"):
         text = "resourceVersion should not be set on objects to be created"
-        raise errors.APIError("InternalError", 500, text)
+        raise errors.APIError("", 500, text)
     rest = {key: value for key, value in metadata.items() if key not in _SERVERS_OWN}
     made: dict[str, Any] = {"name": rest.pop("name", "")} | rest
     made["uid"] = uid
