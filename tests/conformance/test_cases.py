@@ -13,7 +13,7 @@ from tests.conformance.run import THREADS, both, verdict
 if TYPE_CHECKING:
     from tests.conformance.runner import Outcome
 
-_MOST_KNOWN = 0.03
+_MOST_KNOWN = 0.02
 
 
 @pytest.fixture(scope="module")
