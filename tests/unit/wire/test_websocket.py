@@ -83,4 +83,7 @@ def test_whatever_comes_nothing_is_raised_and_chunks_do_not_matter(parts: list[b
     piecewise = b"".join(bytewise.receive_data(bytes([byte])) for byte in data)
     assert received == piecewise
     assert whole.closed == bytewise.closed
-    assert whole.data_to_send() == bytewise.data_to_send()
+    said, said_bytewise = whole.data_to_send(), bytewise.data_to_send()
+    assert bool(said) == bool(said_bytewise)
+    # a close names the first of two faults that the parser has seen by then
+    assert whole.closed or said == said_bytewise
