@@ -123,7 +123,6 @@ CASES: Final[list[Case]] = [
             "sendInitialEvents=true",
             "continue=x",
             "continue=e30",
-            "resourceVersion=1&resourceVersionMatch=Exact",
             "labelSelector=a in",
             "fieldSelector=a.b=c",
         ],
