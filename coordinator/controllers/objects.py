@@ -24,9 +24,9 @@ SECRETS: Final = GVR("", "v1", "secrets")
 INFRA_CLUSTERS: Final = GVR(infra.GROUP, infra.VERSION, "inmemoryclusters")
 INFRA_MACHINES: Final = GVR(infra.GROUP, infra.VERSION, "inmemorymachines")
 
-#: In the order we ask for them. Both lines of Cluster API serve the first; the second is for the day
-#: it is gone. What is read is there in both.
-CLUSTER_API_VERSIONS: Final = ("v1beta1", "v1beta2")
+#: In the order we ask for them. What is read is there in both. The newer one is how a Cluster API that
+#: has it stores its objects: each event of a watch at the other costs a call of its conversion webhook.
+CLUSTER_API_VERSIONS: Final = ("v1beta2", "v1beta1")
 
 
 async def cluster_api_version(client: KubeClient) -> str | None:

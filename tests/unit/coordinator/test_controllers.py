@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
@@ -377,6 +377,15 @@ def test_a_settled_cluster_costs_no_writes() -> None:
 def _marked(api: KubeApi, marker: JsonObject) -> bool:
     name = marker["metadata"]["name"]
     return bool(api.read(INFRA_CLUSTERS, name)["metadata"].get("finalizers"))
+
+
+def test_the_newest_version_that_cluster_api_serves_is_used() -> None:
+    class Discovery:
+        async def get_path(self, path: str) -> JsonObject:
+            assert path == "/apis/cluster.x-k8s.io"
+            return {"versions": [{"version": "v1beta1"}, {"version": "v1beta2"}]}
+
+    assert asyncio.run(cluster_api_version(cast("KubeClient", Discovery()))) == "v1beta2"
 
 
 def test_the_version_of_cluster_api_is_discovered() -> None:
