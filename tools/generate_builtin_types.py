@@ -61,7 +61,10 @@ PROTO_FIELD = re.compile(
 STRUCT = re.compile(r"^type (\w+) struct \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 COPY = re.compile(r"^type (\w+) (?:\w+\.)?([A-Z]\w*)$", re.MULTILINE)
 SLICE = re.compile(r"^type (\w+) \[\]", re.MULTILINE)
-GO_FIELD = re.compile(r"^\t(?:(\w+)[ \t]+)?([*\[\]\w.]+)[ \t]+`(.*)`", re.MULTILINE)
+GO_FIELD = re.compile(r"^\t(?:(\w+)[ \t]+)?([*\[\]\w.]+)[ \t]+`(.*)`")
+MARKER = re.compile(
+    r"^\s*//\s*\+(listType|listMapKey|mapType|structType|default)=\"?([\w./]+)\"?\s*$"
+)
 TAG = re.compile(r'(\w+):"([^"]*)"')
 GROUP_NAME = re.compile(r'^const GroupName = "([^"]*)"', re.MULTILINE)
 
@@ -72,6 +75,7 @@ class GoField:
 
     go_type: str
     tags: dict[str, str]
+    markers: list[tuple[str, str]]  #: (listType, map), (listMapKey, name) and the like
 
     @property
     def json_name(self) -> str:
@@ -99,6 +103,7 @@ class Package:
     messages: dict[str, str] = field(default_factory=dict)
     structs: dict[str, list[GoField]] = field(default_factory=dict)
     slices: set[str] = field(default_factory=set)
+    atomic: set[str] = field(default_factory=set)  #: structs that one field manager owns whole
 
 
 def module_folder(module: str, version: str) -> Path:
@@ -134,11 +139,29 @@ def group_version(folder: Path, short: str) -> str | None:
 
 def read_go(text: str, package: Package) -> None:
     """Add the structs of one Go file to the package."""
-    for name, body in STRUCT.findall(text):
-        package.structs[name] = [
-            GoField(go_type, dict(TAG.findall(tags))) for _, go_type, tags in GO_FIELD.findall(body)
-        ]
+    for found in STRUCT.finditer(text):
+        package.structs[found[1]] = read_fields(found[2])
+        comments = text[: found.start()].rpartition("\n}\n")[2].splitlines()
+        if ("structType", "atomic") in markers_of(comments):
+            package.atomic.add(found[1])
     package.slices.update(SLICE.findall(text))
+
+
+def read_fields(body: str) -> list[GoField]:
+    """Read the fields of a Go struct with the markers in their comments."""
+    fields, comments = [], list[str]()
+    for line in body.splitlines():
+        if found := GO_FIELD.match(line):
+            fields.append(GoField(found[2], dict(TAG.findall(found[3])), markers_of(comments)))
+            comments = []
+        else:
+            comments.append(line)
+    return fields
+
+
+def markers_of(comments: list[str]) -> list[tuple[str, str]]:
+    """Return the markers of server-side apply in comments."""
+    return [(found[1], found[2]) for line in comments if (found := MARKER.match(line))]
 
 
 def read_packages() -> list[Package]:
@@ -167,6 +190,14 @@ def copy_definitions(packages: list[Package], sources: dict[str, Path]) -> None:
 def render(packages: list[Package]) -> str:
     """Write the table."""
     short_names = {package.proto_package: package.short for package in packages}
+    defaults = {
+        (f"{package.short}.{name}", item.json_name): text
+        for package in packages
+        for name, items in package.structs.items()
+        for item in items
+        for marker, text in item.markers
+        if marker == "default"
+    }
     lines = [
         "# Written by tools/generate_builtin_types.py; the format is described in builtin_types.py.",
         "# From " + ", ".join(f"{module} {version}" for module, version in MODULES.items()),
@@ -174,24 +205,32 @@ def render(packages: list[Package]) -> str:
     for package in packages:
         lines.append(f"= {package.short} {package.group_version or '-'}")
         for name, body in sorted(package.messages.items()):
-            lines.append(render_message(package, name, body, short_names))
+            lines.append(render_message(package, name, body, short_names, defaults))
     return "\n".join(lines) + "\n"
 
 
-def render_message(package: Package, name: str, body: str, short_names: dict[str, str]) -> str:
+def render_message(
+    package: Package,
+    name: str,
+    body: str,
+    short_names: dict[str, str],
+    defaults: dict[tuple[str, str], str],
+) -> str:
     """Write one message: its name, marks, and one word a field, by field number."""
     full_name = f"{package.short}.{name}"
     go_fields = package.structs.get(name, [])
     hand_made = full_name in HAND_MADE or name in package.slices
     by_number = {item.number: item for item in go_fields if item.number is not None}
     kind = any(item.go_type.endswith("TypeMeta") for item in go_fields)
-    words = [name + ("*" if kind else "") + ("~" if name in package.slices else "")]
+    marks = ("*" if kind else "") + ("~" if name in package.slices else "")
+    words = [name + marks + ("%" if name in package.atomic else "")]
     for found in sorted(PROTO_FIELD.finditer(body), key=lambda item: int(item[5])):
         go_field = None if hand_made else by_number.get(int(found[5]))
         if go_field is None and not hand_made:
             raise SystemExit(f"{full_name}: no Go field has number {found[5]} ({found[4]})")
         if go_field is None or go_field.json_name != "-":
             words.append(render_field(found, go_field, package, short_names))
+            words[-1] += topology(found, go_field, package, short_names, defaults)
     return " ".join(words)
 
 
@@ -215,6 +254,33 @@ def render_field(
         marks += f"@{strategies}"
         marks += f":{key}" if (key := go_field.tags.get("patchMergeKey")) else ""
     return f"{go_field.json_name or proto_name}={number}:{shape}{type_word}{marks}"
+
+
+def topology(
+    found: re.Match[str],
+    go_field: GoField | None,
+    package: Package,
+    short_names: dict[str, str],
+    defaults: dict[tuple[str, str], str],
+) -> str:
+    """Write how field managers share a field, where its patch strategy does not tell."""
+    if go_field is None:
+        return ""
+    markers = dict(go_field.markers)
+    strategies = go_field.tags.get("patchStrategy", "").split(",")
+    if found[1] != "repeated":
+        kind = markers.get("structType") or markers.get("mapType")
+        return f"%{kind}" if kind else ""
+    by_patch = [go_field.tags.get("patchMergeKey", "")] if "merge" in strategies else ["atomic"]
+    kind = markers.get("listType")
+    keys = [text for marker, text in go_field.markers if marker == "listMapKey"]
+    by_marker = {"map": keys, "set": [""], "atomic": ["atomic"]}.get(kind or "", by_patch)
+    element = type_name(found[3], package, short_names)
+    element = element if "." in element else f"{package.short}.{element}"
+    named = [
+        f"{key}={text}" if (text := defaults.get((element, key))) else key for key in by_marker
+    ]
+    return "" if named == by_patch else "%" + (",".join(named) or "set")
 
 
 def type_name(proto_type: str, package: Package, short_names: dict[str, str]) -> str:

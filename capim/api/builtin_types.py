@@ -7,7 +7,11 @@ a message that stands for a list in JSON. A field's word is `jsonName=number:typ
 y bytes, b bool, i int32, l int64, d double, else a message of this package or, with a dot, of another; `[]`
 before it repeats it, `{}` makes it a map from strings. Marks, in this order: `^` embedded in the JSON of its
 parent, `*` may be absent (a Go pointer), `!` in JSON even when empty, `?` not in JSON when a zero struct,
-`@strategies:mergeKey`.
+`@strategies:mergeKey`, `%topology`: how field managers share it.
+
+A list's topology is `atomic`, `set`, or the keys of its elements with their defaults, `containerPort,
+protocol=TCP`; without one it follows the patch strategy. Structs and maps are granular unless they are
+`atomic`, which `%` after a message's name says of the message wherever it is used.
 
 The table is read when it is first asked for (1 ms) and a message parsed when it is first used.
 """
@@ -27,6 +31,7 @@ _TABLE: Final = Path(__file__).with_name("builtin_types.txt")
 _FIELD: Final = re.compile(
     r"(?P<name>[^=]+)=(?P<number>\d+):(?P<shape>\[\]|\{\}|)(?P<type>[\w./]+)"
     r"(?P<marks>[\^*!?]*)(?:@(?P<strategies>[\w,]+)(?::(?P<key>\w+))?)?"
+    r"(?:%(?P<topology>[\w,=.]+))?"
 )
 _SCALARS: Final = frozenset("sybild")
 
@@ -51,6 +56,7 @@ class Field:
     omit_zero: bool  #: a struct that does not appear in JSON when all of it is zero
     strategies: frozenset[str]  #: of patches: merge, replace, retainKeys
     merge_key: str  #: member that tells the elements of a merged list apart, or empty
+    topology: str = ""  #: how field managers share it, where that is not the rule
 
     @property
     def is_message(self) -> bool:
@@ -66,6 +72,7 @@ class Message:
     fields: tuple[Field, ...]
     is_kind: bool  #: has apiVersion and kind of its own
     is_list: bool  #: stands for the list that is its only field
+    is_atomic: bool = False  #: one field manager owns it whole
 
 
 @functools.cache
@@ -74,7 +81,9 @@ def message(name: str) -> Message:
     head, *words = _table().lines[name].split(" ")
     package = name.rpartition(".")[0]
     fields = tuple(_parse_field(word, package) for word in words)
-    return Message(name, fields, is_kind=head.endswith("*"), is_list=head.endswith("~"))
+    return Message(
+        name, fields, is_kind="*" in head, is_list="~" in head, is_atomic=head.endswith("%")
+    )
 
 
 @functools.cache
@@ -124,7 +133,7 @@ def _table() -> _Table:
             if api_version != "-":
                 table.packages[api_version] = package
         elif head != "#":
-            table.lines[f"{package}.{head.rstrip('*~')}"] = line
+            table.lines[f"{package}.{head.rstrip('*~%')}"] = line
     return table
 
 
@@ -146,4 +155,5 @@ def _parse_field(word: str, package: str) -> Field:
         omit_zero="?" in found["marks"],
         strategies=frozenset((found["strategies"] or "").split(",")) - {""},
         merge_key=found["key"] or "",
+        topology=found["topology"] or "",
     )
