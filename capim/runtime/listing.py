@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from capim.runtime.objects import Change, Stored
     from capim.runtime.objecttable import ObjectTable
     from capim.runtime.selection import Selection
+    from capim.runtime.store import Store
     from capim.runtime.watchlog import WatchLog
 
 
@@ -45,6 +46,21 @@ class Continuation(NamedTuple):
 
     resource_version: int
     start: str
+
+
+def page_at(
+    store: Store, resource: Resource, selection: Selection, then: Continuation, *, limit: int
+) -> Page:
+    """Return the page of what is selected that a list goes on with. Raises APIError: Expired."""
+    table = store.table(resource.group_resource)
+    if then.resource_version == store.version:
+        objects = current_objects(table, selection, then.start)
+    else:
+        changes = changes_since(store.log, then)
+        objects = objects_then(table, selection, then.start, resource, changes)
+    if resource.custom:
+        objects = (stored.served_as(resource) for stored in objects)
+    return take_page(objects, selection, limit=limit, resource_version=then.resource_version)
 
 
 def encode_continue(continuation: Continuation) -> str:

@@ -7,23 +7,25 @@ write that causes it (`gc`). Watches hear of changes in order, after the write (
 
 Source: the Kubernetes API concepts page and k8s.io/apiserver's registry; texts of refusals are theirs.
 Measured (CPython 3.11, one core, Nodes of 1.5 kB, one watch open): create, status patch and update 20 to
-40 us each (a Pod with its defaults and checks 70 us); a list of 2 000 Nodes 2.2 ms; an object costs its
-bytes and 0.4 to 0.6 KiB, an empty group 3 KiB.
+40 us each (a Pod with its defaults and checks 70 us) without managers of fields (`fieldmanagement`); a
+list of 2 000 Nodes 2.2 ms; an object costs its bytes and 0.4 to 0.6 KiB, an empty group 3 KiB.
 Defaults, checks and admission of built-in kinds are the `rules` an owner gives (`capim.runtime.kinds`).
-Departures: no field managers (server-side apply), deletion has no grace period, a PUT never creates.
+Departures: deletion has no grace period, a PUT never creates.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from capim.api import errors
 from capim.runtime import customresources, listing, strategies, subresources, writes
+from capim.runtime.admitting import Admitting
+from capim.runtime.fieldmanagement import FieldManagement
 from capim.runtime.gc import GarbageCollector
 from capim.runtime.lifecycle import Lifecycle
 from capim.runtime.objects import (
     Admission,
-    Change,
     DeleteOptions,
     Page,
     PatchType,
@@ -35,7 +37,8 @@ from capim.runtime.patching import apply_patch
 from capim.runtime.selection import Selection
 from capim.runtime.store import Store
 from capim.runtime.subscriptions import Watch
-from capim.runtime.validation import check_new_metadata, invalid, metadata_causes
+from capim.runtime.validation import check_new_metadata
+from capim.wire.managedfields import same_but_for_times
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from capim.api.meta import JsonObject
     from capim.api.resources import Resource, ResourceTable
     from capim.runtime.kinds.rules import BuiltinRules
+    from capim.runtime.objects import Change
     from capim.wire.selectors import FieldSelector, LabelSelector
 
 __all__ = [
@@ -57,11 +61,11 @@ __all__ = [
 ]
 
 StoredList: TypeAlias = list[Stored]
+#: metadata.managedFields; the name `list` is taken inside the class
+StoredEntries: TypeAlias = list["JsonObject"]
 
 #: 8 MiB of encoded objects: some 4 000 Nodes
 _HISTORY_BYTES: Final = 8 << 20
-#: how often a taken generated name is drawn anew, as a real API server does
-_NAME_ATTEMPTS: Final = 8
 #: in place of a subresource: the simulator writes main resource and status at once
 _WHOLE: Final = "*"
 
@@ -81,17 +85,16 @@ class ResourceGroup:
         admission: Admission | None = None,
         require_namespace: bool = True,
         rules: BuiltinRules | None = None,
+        track_fields: bool = True,
     ) -> None:
         self._clock = clock
         self._new_uid = new_uid
-        self._admission = admission
         self._require_namespace = require_namespace
         self._store = Store(resources, first_version, history_events, history_bytes)
+        self._fields = FieldManagement(self._store, clock, tracking=track_fields)
         self._lifecycle = Lifecycle(self._store, clock)
         self._gc = GarbageCollector(self._store, self._lifecycle)
-        self._rules = rules
-        if rules is not None:
-            rules.bind(self._store)
+        self._admitting = Admitting(self._store, admission, rules)
         self._store.observe = self._observe
         #: told of every change as it is made; it may note it, but must not write
         self.on_change: Callable[[Change], None] | None = None
@@ -161,17 +164,8 @@ class ResourceGroup:
         """
         selection = Selection(resource, namespace, labels, fields)
         then = listing.begin(continue_token, at, self._store.version)
-        table = self._store.table(resource.group_resource)
-        if then.resource_version == self._store.version:
-            objects = listing.current_objects(table, selection, then.start)
-        else:
-            self.check_not_future(then.resource_version)
-            changes = listing.changes_since(self._store.log, then)
-            objects = listing.objects_then(table, selection, then.start, resource, changes)
-        if resource.custom:
-            objects = (stored.served_as(resource) for stored in objects)
-        version = then.resource_version
-        return listing.take_page(objects, selection, limit=limit, resource_version=version)
+        self.check_not_future(then.resource_version)
+        return listing.page_at(self._store, resource, selection, then, limit=limit)
 
     def check_not_future(self, resource_version: int) -> int:
         """Return a version that has been. Raises APIError: Timeout, as real servers do."""
@@ -216,6 +210,8 @@ class ResourceGroup:
         dry_run: bool = False,
         uid: str = "",
         keep_status: bool = False,
+        manager: str = "",
+        managed: StoredEntries | None = None,
     ) -> Stored:
         """Store a new object.
 
@@ -226,6 +222,8 @@ class ResourceGroup:
             dry_run: check and return only.
             uid: instead of a new one.
             keep_status: the simulator's own objects may have a status from the start.
+            manager: the client as the fields' manager; empty for a write that is not tracked.
+            managed: who manages which fields, where that is known.
 
         Raises:
             APIError: AlreadyExists, Invalid, BadRequest; NotFound or Forbidden for the namespace.
@@ -233,14 +231,19 @@ class ResourceGroup:
         made = writes.own_copy(resource, body)
         writes.own_namespace(resource, namespace, made["metadata"])
         self.check_namespace(resource, namespace, made["metadata"].get("name", ""))
-        self._name(resource, namespace, made["metadata"])
+        writes.name_new(made["metadata"], self._new_uid, partial(self.find, resource, namespace))
         made["metadata"] = writes.new_metadata(
             resource, made["metadata"], now=self._clock(), uid=uid or self._new_uid()
         )
         strategies.prepare_create(resource, made, keep_status=keep_status)
-        if self._rules is not None and not keep_status:
-            made = self._rules.prepare(resource, made, None)
-        made = self._admit(resource, made, None, own=keep_status)
+        if not keep_status:
+            made = self._admitting.complete(resource, made, None)
+            if managed is None:
+                managed = self._fields.created(resource, made, body, manager)
+            self._admitting.prepare(resource, made, None)
+        made = self._admitting.check(resource, made, None, own=keep_status)
+        if managed:
+            made["metadata"]["managedFields"] = managed
         name = made["metadata"]["name"]
         if self._store.find(resource, made["metadata"].get("namespace", ""), name):
             raise errors.already_exists(resource.plural, resource.group, name)
@@ -259,6 +262,7 @@ class ResourceGroup:
         *,
         subresource: str = "",
         dry_run: bool = False,
+        manager: str = "",
     ) -> Stored:
         """Replace an object, or the part of it that a subresource is.
 
@@ -270,7 +274,9 @@ class ResourceGroup:
         """
         current = self._find(resource, namespace, name).served_as(resource)
         old = current.json()
-        return self._write(resource, namespace, current, old, body, subresource, dry_run=dry_run)
+        return self._write(
+            resource, namespace, current, old, body, subresource, dry_run=dry_run, manager=manager
+        )
 
     def patch(
         self,
@@ -282,6 +288,7 @@ class ResourceGroup:
         *,
         subresource: str = "",
         dry_run: bool = False,
+        manager: str = "",
     ) -> Stored:
         """Change an object as a patch says; one that states a resourceVersion is an optimistic lock.
 
@@ -293,7 +300,43 @@ class ResourceGroup:
         body = apply_patch(
             resource, subresources.view(resource, old, subresource), patch, patch_type
         )
-        return self._write(resource, namespace, current, old, body, subresource, dry_run=dry_run)
+        return self._write(
+            resource, namespace, current, old, body, subresource, dry_run=dry_run, manager=manager
+        )
+
+    def apply(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        config: JsonObject,
+        *,
+        manager: str,
+        subresource: str = "",
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> tuple[Stored, bool]:
+        """Apply a configuration on the server's side; an object that is not there is created.
+
+        Returns: the object, and whether it is new.
+
+        Raises:
+            APIError: as `create` and `update`; Conflict where other managers own what would change.
+        """
+        found = self._store.find(resource, namespace, name)
+        if found is None:
+            writes.check_new_object(resource, name, config)
+            managed = self._fields.applied_new(resource, config, manager)
+            return self.create(resource, namespace, config, dry_run=dry_run, managed=managed), True
+        current = found.served_as(resource)
+        old = current.json()
+        body, managed = self._fields.applied(
+            resource, old, config, subresource=subresource, manager=manager, force=force
+        )
+        stored = self._write(
+            resource, namespace, current, old, body, subresource, dry_run=dry_run, managed=managed
+        )
+        return stored, False
 
     def apply_own(
         self,
@@ -339,8 +382,7 @@ class ResourceGroup:
         options = options or DeleteOptions()
         last, gone = self._lifecycle.delete(current, options)
         self._gc.settle()
-        if self._rules is not None:
-            self._rules.settle(self._lifecycle)
+        self._admitting.settle(self._lifecycle)
         after = self._store.find(resource, namespace, name)
         self._store.subscriptions.deliver()
         return last.served_as(resource), gone or after is None
@@ -393,11 +435,44 @@ class ResourceGroup:
         subresource: str,
         *,
         dry_run: bool,
+        manager: str = "",
+        managed: StoredEntries | None = None,
     ) -> Stored:
+        view = "" if subresource == _WHOLE else subresource
+        entries = old["metadata"].pop("managedFields", [])
+        made = self._wanted(resource, namespace, old, body, subresource)
+        if managed is None:
+            managed = self._fields.updated(
+                resource, old, made, entries, body, subresource=view, manager=manager
+            )
+        if not subresource:
+            self._admitting.prepare(resource, made, old)
+        made = self._admitting.check(resource, made, old, own=subresource != "")
+        if not writes.wants_the_same(made, old) and resource.generation:
+            made["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+        if made == old and same_but_for_times(managed, entries):
+            return current
+        if managed:
+            made["metadata"]["managedFields"] = managed
+        if dry_run:
+            return encode(resource, made, current.resource_version)
+        stored, _ = self._lifecycle.save(current, made, resource)
+        self._settle()
+        return stored
+
+    def _wanted(
+        self,
+        resource: Resource,
+        namespace: str,
+        old: JsonObject,
+        body: JsonObject,
+        subresource: str,
+    ) -> JsonObject:
+        """Return the object that a body makes of an old one, before the server adds anything."""
         view = "" if subresource == _WHOLE else subresource
         made = writes.own_copy(subresources.view_resource(resource, view), body)
         writes.own_namespace(resource, namespace, made["metadata"])
-        writes.check_same_object(resource, current.name, made, old)
+        writes.check_same_object(resource, old["metadata"]["name"], made, old)
         check_new_metadata(resource, made, old)
         if view:
             made = subresources.merge_view(resource, made, old, view)
@@ -406,56 +481,19 @@ class ResourceGroup:
             if resource.subresource("status"):
                 writes.keep_field(made, old, "status")
             strategies.prepare_update(resource, made, old)
-        if self._rules is not None and subresource != _WHOLE:
-            made = self._rules.prepare(resource, made, old, view=view)
-        made = self._admit(resource, made, old, own=subresource == _WHOLE or view != "")
-        if not writes.wants_the_same(made, old) and resource.generation:
-            made["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
-        if made == old:
-            return current
-        if dry_run:
-            return encode(resource, made, current.resource_version)
-        stored, _ = self._lifecycle.save(current, made, resource)
-        self._settle()
-        return stored
-
-    def _admit(
-        self, resource: Resource, body: JsonObject, old: JsonObject | None, *, own: bool
-    ) -> JsonObject:
-        """Check what is to be stored; `own`: its kind's rules are none of this write's."""
-        if self._admission is not None:
-            body = self._admission.admit(resource, body, old)
-        causes = metadata_causes(resource, body)
-        if self._rules is not None and not own:
-            causes += self._rules.causes(resource, body, old)
-        if causes:
-            raise invalid(resource, body["metadata"]["name"], causes)
-        if self._rules is not None and not own:
-            self._rules.allocate(resource, body, old)
-        if resource.group_resource == customresources.DEFINITIONS:
-            customresources.check_definition(resource, body)
-        return body
-
-    def _name(self, resource: Resource, namespace: str, metadata: JsonObject) -> None:
-        prefix = metadata.get("generateName")
-        if metadata.get("name") or not prefix:
-            return
-        for _ in range(_NAME_ATTEMPTS):
-            metadata["name"] = writes.generated_name(prefix, self._new_uid())
-            if not self._store.find(resource, namespace, metadata["name"]):
-                return
+        if subresource != _WHOLE:
+            made = self._admitting.complete(resource, made, old)
+        return made
 
     def _observe(self, change: Change) -> None:
         self._gc.observe(change)
         if self.on_change is not None:
             self.on_change(change)
-        if self._rules is not None:
-            self._rules.observe(change)
+        self._admitting.observe(change)
         if change.stored.resource.group_resource == customresources.DEFINITIONS:
             self._store.resources = customresources.table_after(self._store.resources, change)
 
     def _settle(self) -> None:
         self._gc.settle()
-        if self._rules is not None:
-            self._rules.settle(self._lifecycle)
+        self._admitting.settle(self._lifecycle)
         self._store.subscriptions.deliver()

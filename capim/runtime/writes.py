@@ -9,6 +9,8 @@ from capim.api import errors
 from capim.api.meta import format_time
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from capim.api.meta import JsonObject
     from capim.api.resources import Resource
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 _SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 _SUFFIX_LENGTH: Final = 5
 _LONGEST_GENERATED: Final = 63 - _SUFFIX_LENGTH
+#: how often a taken generated name is drawn anew, as a real API server does
+_NAME_ATTEMPTS: Final = 8
 #: set by the server alone
 _SERVERS_OWN: Final = (
     "uid",
@@ -24,7 +28,7 @@ _SERVERS_OWN: Final = (
     "deletionGracePeriodSeconds",
     "generation",
 )
-#: not kept: no field managers are tracked, and selfLink is gone since 1.20
+#: not kept: managers of fields are settled apart (`fieldmanagement`), selfLink is gone since 1.20
 _DROPPED: Final = ("managedFields", "selfLink")
 _SHAPES: Final = {
     "labels": dict,
@@ -84,6 +88,19 @@ def new_metadata(resource: Resource, metadata: JsonObject, *, now: float, uid: s
     return made
 
 
+def name_new(
+    metadata: JsonObject, new_seed: Callable[[], str], find: Callable[[str], object | None]
+) -> None:
+    """Give a new object that asks for a generated name one that none of its kind has."""
+    prefix = metadata.get("generateName")
+    if metadata.get("name") or not prefix:
+        return
+    for _ in range(_NAME_ATTEMPTS):
+        metadata["name"] = generated_name(prefix, new_seed())
+        if find(metadata["name"]) is None:
+            return
+
+
 def generated_name(prefix: str, seed: str) -> str:
     """Return a name for `generateName`; the seed is any text drawn at random."""
     number, suffix = crc32(seed.encode()), ""
@@ -96,13 +113,7 @@ def generated_name(prefix: str, seed: str) -> str:
 def check_same_object(resource: Resource, name: str, body: JsonObject, old: JsonObject) -> None:
     """Refuse an update meant for another object or an older version. Raises APIError."""
     new, was = body["metadata"], old["metadata"]
-    stated = new.get("name", "")
-    if not stated:
-        text = f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
-        raise errors.bad_request(text)
-    if stated != name:
-        text = f"the name of the object ({stated}) does not match the name on the URL ({name})"
-        raise errors.bad_request(text)
+    _check_name(name, new)
     if new.get("uid", was["uid"]) != was["uid"]:
         why = f"Precondition failed: UID in precondition: {new['uid']}, UID in object meta: {was['uid']}"
         raise errors.conflict(resource.plural, resource.group, name, why)
@@ -112,6 +123,25 @@ def check_same_object(resource: Resource, name: str, body: JsonObject, old: Json
         raise errors.invalid(resource.plural, resource.group, name, [cause])
     if version not in {was["resourceVersion"], "0"}:
         raise errors.conflict(resource.plural, resource.group, name)
+
+
+def check_new_object(resource: Resource, name: str, body: JsonObject) -> None:
+    """Refuse an apply meant for another object than the one it would create. Raises APIError."""
+    metadata = body.get("metadata") or {}
+    if uid := metadata.get("uid"):
+        why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+        raise errors.conflict(resource.plural, resource.group, name, why)
+    _check_name(name, metadata)
+
+
+def _check_name(name: str, metadata: JsonObject) -> None:
+    stated = metadata.get("name", "")
+    if not stated:
+        text = f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        raise errors.bad_request(text)
+    if stated != name:
+        text = f"the name of the object ({stated}) does not match the name on the URL ({name})"
+        raise errors.bad_request(text)
 
 
 def carry_over(body: JsonObject, old: JsonObject) -> None:

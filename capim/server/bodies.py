@@ -21,6 +21,7 @@ PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
 APPLY: Final = "application/apply-patch+yaml"
 _ACCEPTED: Final = ", ".join((JSON, YAML, PROTOBUF))
 _CUSTOM_PATCHES: Final = ", ".join((PatchType.JSON, PatchType.MERGE, APPLY))
+_GO_KINDS: Final = {list: "array", str: "string", bool: "bool"}
 _PROPAGATIONS: Final = ("Foreground", "Background", "Orphan")
 Propagation: TypeAlias = Literal["Foreground", "Background", "Orphan"]
 _T = TypeVar("_T")
@@ -56,6 +57,24 @@ def decode_body(content_type: str, data: bytes) -> JsonObject:
         raise bad_request(f"the object provided is unrecognized: {error}") from error
     if not isinstance(body, dict):
         raise bad_request("the object provided is unrecognized: it is not an object")
+    return body
+
+
+def decode_yaml(data: bytes) -> JsonObject:
+    """Decode an object written in YAML, which JSON is too. Raises ValueError: it is none."""
+    try:
+        body = orjson.loads(data)
+    except ValueError:
+        try:
+            body = yaml.load(data, _Loader)  # noqa: S506 - it is a safe loader
+        except yaml.YAMLError as error:
+            raise ValueError(str(error)) from error
+    if body is None:
+        return {}
+    if not isinstance(body, dict):
+        what = _GO_KINDS.get(type(body), "number")
+        text = f"json: cannot unmarshal {what} into Go value of type map[string]interface {{}}"
+        raise ValueError(f"error unmarshaling JSON: while decoding JSON: {text}")
     return body
 
 

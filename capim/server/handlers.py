@@ -11,7 +11,15 @@ from capim.runtime import subresources
 from capim.runtime.eviction import evict
 from capim.runtime.listing import list_body
 from capim.runtime.objects import Page
-from capim.server.bodies import decode_body, decode_delete_options, decode_patch, dry_run_of
+from capim.server.applying import apply, check_not_forced, manager_of
+from capim.server.bodies import (
+    APPLY,
+    decode_body,
+    decode_delete_options,
+    decode_patch,
+    dry_run_of,
+    media_type_of,
+)
 from capim.server.http import PAGE_NOT_FOUND, Response
 from capim.server.listing import (
     check_version,
@@ -77,13 +85,17 @@ def _list(_: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
 
 def _create(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
     dry_run = dry_run_of(info.query)
+    manager = manager_of(exchange, info)
     body = request_object(exchange, info.resource)
-    stored = group.create(info.resource, info.namespace or "", body, dry_run=dry_run)
+    stored = group.create(
+        info.resource, info.namespace or "", body, dry_run=dry_run, manager=manager
+    )
     return Response(201, stored.data + b"\n")
 
 
 def _update(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
     dry_run = dry_run_of(info.query)
+    manager = manager_of(exchange, info)
     body = request_object(exchange, subresources.view_resource(info.resource, info.subresource))
     stored = group.update(
         info.resource,
@@ -92,14 +104,19 @@ def _update(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Resp
         body,
         subresource=info.subresource,
         dry_run=dry_run,
+        manager=manager,
     )
     return _shown(stored, info)
 
 
 def _patch(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
-    patch_type, patch = decode_patch(
-        _content_type(exchange), exchange.body, custom=info.resource.custom
-    )
+    if media_type_of(_content_type(exchange)) == APPLY:
+        stored, created = apply(exchange, info, group)
+        return _shown(stored, info, 201 if created else 200)
+    check_not_forced(info)
+    manager = manager_of(exchange, info)
+    content_type = _content_type(exchange)
+    patch_type, patch = decode_patch(content_type, exchange.body, custom=info.resource.custom)
     stored = group.patch(
         info.resource,
         info.namespace or "",
@@ -108,6 +125,7 @@ def _patch(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Respo
         patch_type,
         subresource=info.subresource,
         dry_run=dry_run_of(info.query),
+        manager=manager,
     )
     return _shown(stored, info)
 
@@ -139,10 +157,10 @@ def _subresource(exchange: Exchange, info: RequestInfo, group: ResourceGroup) ->
     return _OBJECT_VERBS[info.verb](exchange, info, group)
 
 
-def _shown(stored: Stored, info: RequestInfo) -> Response:
+def _shown(stored: Stored, info: RequestInfo, code: int = 200) -> Response:
     """Answer with an object, as its subresource shows it."""
     if info.subresource != "scale":
-        return Response(200, stored.data + b"\n")
+        return Response(code, stored.data + b"\n")
     scale = subresources.view(info.resource, stored.json(), info.subresource)
     return Response(200, encode(scale, Media.JSON))
 

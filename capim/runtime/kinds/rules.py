@@ -50,23 +50,26 @@ class BuiltinRules:
         """Take the store whose objects the rules look at."""
         self._store = store
 
-    def prepare(
-        self, resource: Resource, body: JsonObject, old: JsonObject | None, *, view: str = ""
-    ) -> JsonObject:
-        """Return an object as a typed server reads it, defaulted and admitted.
+    def complete(self, resource: Resource, body: JsonObject, old: JsonObject | None) -> JsonObject:
+        """Return an object as a typed server reads it, with the defaults of its kind.
 
         Raises:
-            APIError: BadRequest, a value of the wrong type; Forbidden, what an admission refuses.
+            APIError: BadRequest, a value of the wrong type.
         """
+        return body if _is_light(resource, old) else complete(resource, body)
+
+    def admit(self, resource: Resource, body: JsonObject, old: JsonObject | None) -> None:
+        """Admit a completed object, and give an update what its kind keeps; in place.
+
+        Raises:
+            APIError: Forbidden, what an admission refuses.
+        """
+        if _is_light(resource, old):
+            return
         kind = resource.group_resource
-        if resource.custom or kind in _LIGHT or (old is not None and kind in _LIGHT_UPDATES):
-            return body
-        body = complete(resource, body)
-        if not view:
-            admit(self._store, kind, body, old)
-        if kind == SERVICES and old is not None and not view:
+        admit(self._store, kind, body, old)
+        if kind == SERVICES and old is not None:
             self._services.carry_over(body, old)
-        return body
 
     def causes(
         self, resource: Resource, body: JsonObject, old: JsonObject | None
@@ -94,6 +97,11 @@ class BuiltinRules:
     def settle(self, lifecycle: Lifecycle) -> None:
         """Do what follows from changes."""
         self._quotas.settle(self._store, lifecycle)
+
+
+def _is_light(resource: Resource, old: JsonObject | None) -> bool:
+    kind = resource.group_resource
+    return resource.custom or kind in _LIGHT or (old is not None and kind in _LIGHT_UPDATES)
 
 
 def complete(resource: Resource, body: JsonObject) -> JsonObject:

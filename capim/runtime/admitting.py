@@ -1,0 +1,73 @@
+"""What a client's object goes through before it is stored: completed, admitted, checked, allocated.
+
+Between the first and the second of these, who manages which fields is settled: what a client wants and
+its defaults are the client's, what the server adds after that is nobody's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from capim.runtime import customresources
+from capim.runtime.validation import invalid, metadata_causes
+
+if TYPE_CHECKING:
+    from capim.api.meta import JsonObject
+    from capim.api.resources import Resource
+    from capim.runtime.kinds.rules import BuiltinRules
+    from capim.runtime.lifecycle import Lifecycle
+    from capim.runtime.objects import Admission, Change
+    from capim.runtime.store import Store
+
+
+class Admitting:
+    """The checks of one group: an installation's own, and the rules of built-in kinds."""
+
+    def __init__(
+        self, store: Store, admission: Admission | None, rules: BuiltinRules | None
+    ) -> None:
+        self._admission = admission
+        self._rules = rules
+        if rules is not None:
+            rules.bind(store)
+
+    def complete(self, resource: Resource, body: JsonObject, old: JsonObject | None) -> JsonObject:
+        """Return an object as a typed server reads it, with its kind's defaults. Raises APIError."""
+        return body if self._rules is None else self._rules.complete(resource, body, old)
+
+    def prepare(self, resource: Resource, body: JsonObject, old: JsonObject | None) -> None:
+        """Let the kind's admission change a completed object, in place. Raises APIError."""
+        if self._rules is not None:
+            self._rules.admit(resource, body, old)
+
+    def check(
+        self, resource: Resource, body: JsonObject, old: JsonObject | None, *, own: bool
+    ) -> JsonObject:
+        """Return what is to be stored, checked; `own`: its kind's rules are none of this write's.
+
+        Raises:
+            APIError: the object is refused.
+        """
+        if self._admission is not None:
+            body = self._admission.admit(resource, body, old)
+        rules = None if own else self._rules
+        causes = metadata_causes(resource, body)
+        if rules is not None:
+            causes += rules.causes(resource, body, old)
+        if causes:
+            raise invalid(resource, body["metadata"]["name"], causes)
+        if rules is not None:
+            rules.allocate(resource, body, old)
+        if resource.group_resource == customresources.DEFINITIONS:
+            customresources.check_definition(resource, body)
+        return body
+
+    def observe(self, change: Change) -> None:
+        """Note what a change takes or frees."""
+        if self._rules is not None:
+            self._rules.observe(change)
+
+    def settle(self, lifecycle: Lifecycle) -> None:
+        """Do what follows from changes."""
+        if self._rules is not None:
+            self._rules.settle(lifecycle)
