@@ -14,6 +14,7 @@ import base64
 import enum
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -87,6 +88,18 @@ class PrinterColumn:
     priority: int = 0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CustomVersion:
+    """What a definition says of one version of its kind, beyond what discovery shows."""
+
+    #: the version that objects are stored in; None: this one
+    storage: Resource | None = None
+    scale: Mapping[str, str] | None = None  #: paths of the scale subresource
+    warning: str = ""  #: of a deprecated version
+    converts: bool = False  #: by a webhook, which is not called
+    terminating: bool = False  #: the definition is being deleted: nothing new is taken
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """A served kind."""
@@ -113,6 +126,7 @@ class Resource:
     storage: GVK | None = None  #: the kind it is stored as, where that is not its own
     #: openAPIV3Schema of a custom resource; None where its definition has none
     schema: JsonObject | None = field(default=None, compare=False, repr=False)
+    custom_version: CustomVersion | None = field(default=None, compare=False, repr=False)
 
     @property
     def scope(self) -> Scope:

@@ -13,7 +13,6 @@ store and is checked only for being an object.
 from __future__ import annotations
 
 import base64
-import copy
 import functools
 import ipaddress
 import json
@@ -24,13 +23,16 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from capim.api.meta import parse_duration, parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from capim.api.meta import JsonObject
 
 #: A field path (`spec.ports[0].name`) and what is wrong there, for a person.
 Cause: TypeAlias = tuple[str, str]
 
+_PRESERVE: Final = "x-kubernetes-preserve-unknown-fields"
+#: from here on Go writes a number that is whole with an exponent
+_WHOLE_BELOW: Final = 1e21
 _ROOT_FIELDS: Final = frozenset({"apiVersion", "kind", "metadata"})
 
 
@@ -41,22 +43,45 @@ def validate(schema: JsonObject, obj: object) -> list[Cause]:
 
 def default(schema: JsonObject, obj: JsonObject) -> JsonObject:
     """Return a copy with the schema's defaults set, and without nulls where null is not allowed."""
-    defaulted: JsonObject = copy.deepcopy(obj)
-    _default(schema, defaulted)
-    _drop_nulls(schema, defaulted)
+    defaulted: JsonObject = copied(obj)
+    apply_defaults(schema, defaulted)
     return defaulted
 
 
-def prune(schema: JsonObject, obj: JsonObject) -> JsonObject:
-    """Return a copy without the fields that the schema does not know; a resource's root keeps its own."""
-    pruned: JsonObject = _prune({**schema, "x-kubernetes-embedded-resource": True}, obj)
+def apply_defaults(schema: JsonObject, obj: JsonObject) -> None:
+    """Set the schema's defaults in an object that the caller owns, and drop nulls that are not allowed."""
+    _drop_nulls(schema, obj)
+    _default(schema, obj)
+
+
+def prune(schema: JsonObject, obj: JsonObject, unknown: list[str] | None = None) -> JsonObject:
+    """Return a copy without the fields that the schema does not know; a resource's root keeps its own.
+
+    Args:
+        schema: the structural schema.
+        obj: is not changed. Whole numbers written as fractions (`1.0`) are whole in the copy.
+        unknown: takes the paths of what was left out.
+    """
+    root = {**schema, "x-kubernetes-embedded-resource": True}
+    pruned: JsonObject = _prune(root, obj, "", unknown)
     return pruned
 
 
 # --- defaulting and pruning --------------------------------------------------------------------------
 
 
-def _field_schema(schema: JsonObject, name: str) -> JsonObject | None:
+def copied(value: Any) -> Any:
+    """Copy a JSON value, all the way down."""
+    if isinstance(value, dict):
+        return {key: copied(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [copied(item) for item in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < _WHOLE_BELOW:
+        return int(value)
+    return value
+
+
+def field_schema(schema: JsonObject, name: str) -> JsonObject | None:
     """Return the schema of one field, None when it is unknown or anything goes."""
     known = (schema.get("properties") or {}).get(name)
     if known is None:
@@ -67,22 +92,22 @@ def _field_schema(schema: JsonObject, name: str) -> JsonObject | None:
 def _default(schema: JsonObject, value: object) -> None:
     if isinstance(value, dict):
         for name, node in (schema.get("properties") or {}).items():
-            if "default" in node and (name not in value or _is_stray_null(node, value[name])):
-                value[name] = copy.deepcopy(node["default"])
-        members: Iterable[tuple[Any, Any]] = list(value.items())
-        schemas = {name: _field_schema(schema, name) for name in value}
-    elif isinstance(value, list):
-        members = list(enumerate(value))
-        schemas = dict.fromkeys(range(len(value)), schema.get("items"))
-    else:
-        return
-    for key, member in members:
-        node = schemas[key]
-        if node is None:
-            continue
-        if "default" in node and _is_stray_null(node, member):
-            value[key] = copy.deepcopy(node["default"])
-        _default(node, value[key])
+            has_default = node.get("default") is not None
+            if has_default and (name not in value or _is_stray_null(node, value[name])):
+                value[name] = copied(node["default"])
+        for name, member in value.items():
+            if (node := field_schema(schema, name)) is not None:
+                value[name] = _member_default(node, member)
+                _default(node, value[name])
+    elif isinstance(value, list) and schema.get("items"):
+        node = schema["items"]
+        for index, member in enumerate(value):
+            value[index] = _member_default(node, member)
+            _default(node, value[index])
+
+
+def _member_default(schema: JsonObject, value: Any) -> Any:
+    return copied(schema.get("default")) if _is_stray_null(schema, value) else value
 
 
 def _is_stray_null(schema: JsonObject, value: object) -> bool:
@@ -90,38 +115,61 @@ def _is_stray_null(schema: JsonObject, value: object) -> bool:
 
 
 def _drop_nulls(schema: JsonObject | None, value: object) -> None:
+    """Drop nulls that are not allowed and will not be defaulted."""
     if isinstance(value, dict):
         for name in list(value):
-            node = _field_schema(schema or {}, name)
-            if node is not None and _is_stray_null(node, value[name]):
-                del value[name]
-            else:
+            node = field_schema(schema or {}, name)
+            if node is None or not _is_stray_null(node, value[name]):
                 _drop_nulls(node, value[name])
+            elif node.get("default") is None:
+                del value[name]
     elif isinstance(value, list):
         items = (schema or {}).get("items")
         for item in value:
             _drop_nulls(items, item)
 
 
-def _prune(schema: JsonObject, value: Any) -> Any:
-    keeps_all = bool(schema.get("x-kubernetes-preserve-unknown-fields"))
+def _prune(schema: JsonObject | None, value: Any, path: str, unknown: list[str] | None) -> Any:
+    """Copy what the schema knows; None for a schema knows nothing."""
     if isinstance(value, list):
-        items = dict(schema.get("items") or {})
-        if keeps_all:
-            items["x-kubernetes-preserve-unknown-fields"] = True
-        return [_prune(items, item) for item in value]
+        keeps_all = schema is not None and _keeps_all(schema)
+        items: JsonObject | None = (schema or {}).get("items")
+        if items is None and keeps_all:
+            return copied(value)
+        if keeps_all and items is not None and not _keeps_all(items):
+            items = {**items, _PRESERVE: True}
+        return [
+            _prune(items, item, f"{path}[{index}]", unknown) for index, item in enumerate(value)
+        ]
     if not isinstance(value, dict):
-        return value
-    keeps_all = keeps_all or schema.get("additionalProperties") is True
+        return copied(value)
+    return _prune_object(schema or {}, value, path, unknown)
+
+
+def _prune_object(
+    schema: JsonObject, value: JsonObject, path: str, unknown: list[str] | None
+) -> JsonObject:
     whole = _ROOT_FIELDS if schema.get("x-kubernetes-embedded-resource") else frozenset()
+    known, others = schema.get("properties") or {}, schema.get("additionalProperties")
     kept = {}
     for name, member in value.items():
-        node = None if name in whole else _field_schema(schema, name)
-        if node is not None:
-            kept[name] = _prune(node, member)
-        elif keeps_all or name in whole:
-            kept[name] = copy.deepcopy(member)
+        where = f"{path}.{name}" if path and unknown is not None else name
+        if name in whole:
+            kept[name] = copied(member)
+        elif name in known:
+            kept[name] = _prune(known[name], member, where, unknown)
+        elif others:
+            node = others if isinstance(others, dict) else None
+            kept[name] = _prune(node, member, where, unknown)
+        elif _keeps_all(schema):
+            kept[name] = copied(member)
+        elif unknown is not None:
+            unknown.append(where)
     return kept
+
+
+def _keeps_all(schema: JsonObject) -> bool:
+    return bool(schema.get(_PRESERVE))
 
 
 # --- validation --------------------------------------------------------------------------------------
@@ -240,7 +288,7 @@ def _object(schema: JsonObject, value: dict[str, Any], path: str) -> Iterator[Ca
             yield _child(path, name), "Required value"
     known = schema.get("properties") or {}
     for name, member in value.items():
-        node = _field_schema(schema, name)
+        node = field_schema(schema, name)
         if node is not None:
             yield from _value(node, member, _child(path, name, key=name not in known))
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from capim.runtime import customresources
+from capim.runtime import customobjects
+from capim.runtime.customresources import DEFINITIONS
+from capim.runtime.definitionrules import check_definition
 from capim.runtime.validation import invalid, metadata_causes
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ class Admitting:
 
     def complete(self, resource: Resource, body: JsonObject, old: JsonObject | None) -> JsonObject:
         """Return an object as a typed server reads it, with its kind's defaults. Raises APIError."""
+        if resource.custom:
+            return customobjects.complete(resource, body)
         return body if self._rules is None else self._rules.complete(resource, body, old)
 
     def prepare(self, resource: Resource, body: JsonObject, old: JsonObject | None) -> None:
@@ -41,9 +45,17 @@ class Admitting:
             self._rules.admit(resource, body, old)
 
     def check(
-        self, resource: Resource, body: JsonObject, old: JsonObject | None, *, own: bool
+        self,
+        resource: Resource,
+        body: JsonObject,
+        old: JsonObject | None,
+        view: str = "",
+        *,
+        own: bool,
     ) -> JsonObject:
         """Return what is to be stored, checked; `own`: its kind's rules are none of this write's.
+
+        `view` is the subresource that is written.
 
         Raises:
             APIError: the object is refused.
@@ -58,8 +70,10 @@ class Admitting:
             raise invalid(resource, body["metadata"]["name"], causes)
         if rules is not None:
             rules.allocate(resource, body, old)
-        if resource.group_resource == customresources.DEFINITIONS:
-            customresources.check_definition(resource, body)
+        if resource.custom:
+            customobjects.check(resource, body, old, view)
+        elif resource.group_resource == DEFINITIONS and not view:
+            check_definition(resource, body, old)
         return body
 
     def observe(self, change: Change) -> None:

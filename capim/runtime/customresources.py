@@ -1,21 +1,29 @@
 """Custom resources: a CustomResourceDefinition makes its kind storable and served.
 
-All versions of a kind share one storage and differ in their apiVersion alone (conversion `None`).
-Departures from a real API server: no schema validation, pruning or defaulting; a definition is
-established by the write that creates it.
+All versions of a kind share one storage, in the version that the definition names; in another version
+the object is read through that version's schema (conversion `None`). A conversion webhook is not called:
+a kind that has one is served in its storage version only as it is, and refused in others.
 """
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+import orjson
+
 from capim.api.gvk import GVK
-from capim.api.resources import CUSTOM_VERBS, PrinterColumn, Resource, Subresource, subresources_of
-from capim.runtime.validation import invalid
+from capim.api.resources import (
+    CUSTOM_VERBS,
+    CustomVersion,
+    PrinterColumn,
+    Resource,
+    Subresource,
+    subresources_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from capim.api.meta import JsonObject
     from capim.api.resources import ResourceTable
     from capim.runtime.objects import Change
@@ -23,12 +31,40 @@ if TYPE_CHECKING:
 DEFINITIONS: Final = ("apiextensions.k8s.io", "customresourcedefinitions")
 #: set by a deletion; goes when the last object of the kind has gone
 CLEANUP_FINALIZER: Final = "customresourcecleanup.apiextensions.k8s.io"
+_VERSION_NAME: Final = re.compile(r"v([1-9]\d*)(?:(alpha|beta)([1-9]\d*))?")
+_STAGES: Final = {None: 2, "beta": 1, "alpha": 0}
 
 
 def resources_of(definition: JsonObject) -> list[Resource]:
-    """Return what a definition serves: one resource a served version."""
-    spec = definition["spec"]
-    return [_resource(spec, version) for version in spec["versions"] if version.get("served")]
+    """Return what a definition serves: one resource a served version, the most stable one first.
+
+    Clusters of a fleet define the same kinds, so equal specs share their schemas.
+    """
+    spec = orjson.dumps(definition["spec"], option=orjson.OPT_SORT_KEYS)
+    terminating = "deletionTimestamp" in definition["metadata"]
+    return list(_resources(bytes(memoryview(spec)), terminating=terminating))
+
+
+@lru_cache(maxsize=512)
+def _resources(encoded: bytes, *, terminating: bool) -> tuple[Resource, ...]:
+    spec = orjson.loads(encoded)
+    storing = next((version for version in spec["versions"] if version.get("storage")), None)
+    storage = _resource(spec, storing, None, terminating=terminating) if storing else None
+    made = [
+        _resource(spec, version, storage, terminating=terminating)
+        for version in spec["versions"]
+        if version.get("served")
+    ]
+    return tuple(sorted(made, key=lambda resource: version_priority(resource.version)))
+
+
+def version_priority(version: str) -> tuple[int, int, int, str]:
+    """Return what sorts versions as discovery lists them: v2, v1, v1beta2, v1alpha1, then by name."""
+    found = _VERSION_NAME.fullmatch(version)
+    if found is None:
+        return (1, 0, 0, version)
+    stage = _STAGES[found[2]]
+    return (-stage, -int(found[1]), -int(found[3] or 0), version)
 
 
 def table_after(table: ResourceTable, change: Change) -> ResourceTable:
@@ -38,93 +74,24 @@ def table_after(table: ResourceTable, change: Change) -> ResourceTable:
     if any(r.group_resource == (group, plural) and not r.custom for r in table):
         return table
     rest = table.without(group, plural)
-    return rest if change.type == "DELETED" else rest.adding(*resources_of(definition))
+    if change.type == "DELETED" or not is_established(definition):
+        return rest if len(rest) != len(table) else table
+    return rest.adding(*resources_of(definition))
 
 
-def establish(body: JsonObject, old: JsonObject | None = None) -> None:
-    """Default a definition and establish it; `old` is what it was, None for a new one."""
-    spec = dict(body.get("spec") or {})
-    names = dict(spec.get("names") or {})
-    kind = names.get("kind", "")
-    names.setdefault("singular", kind.lower())
-    names.setdefault("listKind", f"{kind}List")
-    spec["names"] = names
-    spec.setdefault("conversion", {"strategy": "None"})
-    body["spec"] = spec
-    body["status"] = _status_of(body, old)
+def is_established(definition: JsonObject) -> bool:
+    """Tell whether a definition's names were accepted once, so that its kind is served."""
+    conditions = (definition.get("status") or {}).get("conditions") or ()
+    return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
 
-def _status_of(body: JsonObject, old: JsonObject | None) -> JsonObject:
-    """Return the status of an established definition; times stay what they were."""
-    was: JsonObject = (old or {}).get("status") or {}
-    since = (old or body)["metadata"].get("creationTimestamp")
-    storage = [v["name"] for v in body["spec"].get("versions") or () if v.get("storage")]
-    versions = [*(was.get("storedVersions") or ())]
-    versions += [name for name in storage if name not in versions]
-    return {
-        "conditions": was.get("conditions")
-        or [
-            _condition("NamesAccepted", "NoConflicts", "no conflicts found", since),
-            _condition("Established", "InitialNamesAccepted", _ESTABLISHED, since),
-        ],
-        "acceptedNames": body["spec"].get("names") or {},
-        "storedVersions": versions,
-    }
-
-
-_ESTABLISHED: Final = "the initial names have been accepted"
-
-
-def check_definition(resource: Resource, body: JsonObject) -> None:
-    """Refuse a definition that names nothing servable. Raises APIError: Invalid."""
-    spec, name = body.get("spec") or {}, body["metadata"]["name"]
-    causes = [*_spec_causes(spec)]
-    if not causes and name != f"{spec['names']['plural']}.{spec['group']}":
-        text = f'Invalid value: "{name}": must be spec.names.plural+"."+spec.group'
-        causes.append(("metadata.name", text))
-    if causes:
-        raise invalid(resource, name, causes)
-
-
-def _spec_causes(spec: JsonObject) -> Iterable[tuple[str, str]]:
-    names = spec.get("names") or {}
-    required = {
-        "spec.group": spec.get("group"),
-        "spec.names.plural": names.get("plural"),
-        "spec.names.kind": names.get("kind"),
-    }
-    yield from ((field, "Required value") for field, value in required.items() if not value)
-    if spec.get("scope") not in {"Namespaced", "Cluster"}:
-        text = 'Unsupported value: "": supported values: "Cluster", "Namespaced"'
-        yield "spec.scope", text.replace('""', f'"{spec.get("scope") or ""}"', 1)
-    versions = spec.get("versions") or ()
-    if sum(1 for v in versions if v.get("storage")) != 1:
-        text = "Invalid value: must have exactly one version marked as storage version"
-        yield "spec.versions", text
-    for index, version in enumerate(versions):
-        yield from _column_causes(version, f"spec.versions[{index}]")
-
-
-def _column_causes(version: JsonObject, path: str) -> Iterable[tuple[str, str]]:
-    for index, column in enumerate(version.get("additionalPrinterColumns") or ()):
-        for field in ("name", "type", "jsonPath"):
-            if not column.get(field):
-                yield f"{path}.additionalPrinterColumns[{index}].{field}", "Required value"
-
-
-def _condition(kind: str, reason: str, message: str, since: str | None) -> JsonObject:
-    return {
-        "type": kind,
-        "status": "True",
-        "lastTransitionTime": since,
-        "reason": reason,
-        "message": message,
-    }
-
-
-def _resource(spec: JsonObject, version: JsonObject) -> Resource:
+def _resource(
+    spec: JsonObject, version: JsonObject, storage: Resource | None, *, terminating: bool
+) -> Resource:
     names = spec["names"]
     selectable = version.get("selectableFields") or ()
+    declared = version.get("subresources") or {}
+    elsewhere = storage if storage is not None and storage.version != version["name"] else None
     return Resource(
         spec["group"],
         version["name"],
@@ -135,7 +102,7 @@ def _resource(spec: JsonObject, version: JsonObject) -> Resource:
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
         verbs=CUSTOM_VERBS,
-        subresources=_subresources(names["kind"], version.get("subresources") or {}),
+        subresources=_subresources(names["kind"], declared),
         generation=True,
         field_labels=tuple(field["jsonPath"].removeprefix(".") for field in selectable),
         custom=True,
@@ -143,12 +110,35 @@ def _resource(spec: JsonObject, version: JsonObject) -> Resource:
         columns=printer_columns(version),
         storage=_storage(spec),
         schema=(version.get("schema") or {}).get("openAPIV3Schema"),
+        custom_version=CustomVersion(
+            storage=elsewhere,
+            scale=declared.get("scale"),
+            warning=_warning(spec, version),
+            converts=(spec.get("conversion") or {}).get("strategy") == "Webhook",
+            terminating=terminating,
+        ),
     )
 
 
 def _storage(spec: JsonObject) -> GVK:
     stored = next(version["name"] for version in spec["versions"] if version.get("storage"))
     return GVK(spec["group"], stored, spec["names"]["kind"])
+
+
+def _warning(spec: JsonObject, version: JsonObject) -> str:
+    if not version.get("deprecated"):
+        return ""
+    text = f"{spec['group']}/{version['name']} {spec['names']['kind']} is deprecated"
+    newer = _newest_lasting(spec, version)
+    default = f"{text}; use {spec['group']}/{newer} {spec['names']['kind']}" if newer else text
+    return version.get("deprecationWarning") or default
+
+
+def _newest_lasting(spec: JsonObject, version: JsonObject) -> str:
+    """Return the most stable served version that is not deprecated, if it comes before this one."""
+    lasting = [v["name"] for v in spec["versions"] if v.get("served") and not v.get("deprecated")]
+    best = min(lasting, key=version_priority, default="")
+    return best if best and version_priority(best) < version_priority(version["name"]) else ""
 
 
 def printer_columns(version: JsonObject) -> tuple[PrinterColumn, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from capim.api.gvk import GVK, split_api_version
 from capim.runtime.customresources import CLEANUP_FINALIZER, DEFINITIONS
+from capim.runtime.definitions import mark_terminating
 from capim.runtime.kinds.protection import PROTECTIONS, in_use
 from capim.runtime.lifecycle import FOREGROUND, ORPHAN
 from capim.runtime.objects import DeleteOptions
@@ -218,6 +219,10 @@ class GarbageCollector:
             self._lifecycle.save(stored, body)
 
     def _empty_kind(self, stored: Stored) -> None:
+        body = stored.json()
+        mark_terminating(body, body["metadata"]["deletionTimestamp"], in_progress=True)
+        if body != stored.json():
+            stored, _ = self._lifecycle.save(stored, body)
         table = self._store.table(_defined(stored))
         contents = list(table.slice(0, len(table)))
         for content in contents:

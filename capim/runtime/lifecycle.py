@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from capim.api import errors
 from capim.api.meta import format_time
 from capim.runtime.customresources import CLEANUP_FINALIZER, DEFINITIONS
+from capim.runtime.definitions import mark_terminating
 from capim.runtime.strategies import NAMESPACES
 
 if TYPE_CHECKING:
@@ -87,12 +88,15 @@ class Lifecycle:
     def _mark(self, stored: Stored, body: JsonObject) -> None:
         metadata = body["metadata"]
         metadata["deletionTimestamp"] = format_time(self._clock())
+        kind = stored.resource.group_resource
+        if kind == DEFINITIONS:
+            mark_terminating(body, metadata["deletionTimestamp"], in_progress=False)
+            return
         if metadata.get("generation"):
             metadata["generation"] += 1
-        kind = stored.resource.group_resource
         if kind == NAMESPACES:
             body["status"] = (body.get("status") or {}) | {"phase": "Terminating"}
-        elif kind != DEFINITIONS:  # these two end by their contents, without a grace period
+        else:  # these two end by their contents, without a grace period
             metadata["deletionGracePeriodSeconds"] = 0
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, Typ
 import orjson
 
 from capim.api.resources import Resource
+from capim.api.structural import apply_defaults, prune
 
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
@@ -85,9 +86,11 @@ class Stored:
         return fields
 
     def served_as(self, resource: Resource) -> Stored:
-        """Return the object in another version of its kind, without any conversion but of the name."""
+        """Return the object in another version of its kind, through that version's schema."""
         if resource.version == self.resource.version:
             return self
+        if resource.schema != self.resource.schema:
+            return replace(self, resource=resource, data=_converted(self, resource))
         rest = self.data[len(_head(self.resource)) :]
         return replace(self, resource=resource, data=_head(resource) + rest)
 
@@ -167,6 +170,14 @@ def kind_head(resource: Resource) -> bytes:
         resource.api_version.encode(),
         resource.kind.encode(),
     )
+
+
+def _converted(stored: Stored, resource: Resource) -> bytes:
+    """Show an object in a version with another schema: other fields, other defaults."""
+    schema = dict(resource.schema or {})
+    body = prune(schema, stored.json())
+    apply_defaults(schema, body)
+    return encode(resource, body, stored.resource_version).data
 
 
 def _head(resource: Resource) -> bytes:

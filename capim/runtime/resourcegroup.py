@@ -19,8 +19,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from capim.api import errors
-from capim.runtime import customresources, listing, strategies, subresources, writes
+from capim.runtime import customobjects, listing, strategies, subresources, writes
 from capim.runtime.admitting import Admitting
+from capim.runtime.customresources import DEFINITIONS
+from capim.runtime.definitions import Definitions
 from capim.runtime.fieldmanagement import FieldManagement
 from capim.runtime.gc import GarbageCollector
 from capim.runtime.lifecycle import Lifecycle
@@ -95,6 +97,7 @@ class ResourceGroup:
         self._lifecycle = Lifecycle(self._store, clock)
         self._gc = GarbageCollector(self._store, self._lifecycle)
         self._admitting = Admitting(self._store, admission, rules)
+        self._definitions = Definitions(self._store, clock)
         self._store.observe = self._observe
         #: told of every change as it is made; it may note it, but must not write
         self.on_change: Callable[[Change], None] | None = None
@@ -230,6 +233,7 @@ class ResourceGroup:
         """
         made = writes.own_copy(resource, body)
         writes.own_namespace(resource, namespace, made["metadata"])
+        customobjects.check_open(resource, made["metadata"].get("name", ""))
         self.check_namespace(resource, namespace, made["metadata"].get("name", ""))
         writes.name_new(made["metadata"], self._new_uid, partial(self.find, resource, namespace))
         made["metadata"] = writes.new_metadata(
@@ -249,9 +253,9 @@ class ResourceGroup:
             raise errors.already_exists(resource.plural, resource.group, name)
         if dry_run:
             return encode(resource, made, 0)
-        stored = self._store.commit("ADDED", resource, made, None)
+        stored = self._store.commit("ADDED", *customobjects.stored_form(resource, made), None)
         self._settle()
-        return stored
+        return stored.served_as(resource)
 
     def update(
         self,
@@ -381,10 +385,8 @@ class ResourceGroup:
         current = self._find(resource, namespace, name)
         options = options or DeleteOptions()
         last, gone = self._lifecycle.delete(current, options)
-        self._gc.settle()
-        self._admitting.settle(self._lifecycle)
+        self._settle()
         after = self._store.find(resource, namespace, name)
-        self._store.subscriptions.deliver()
         return last.served_as(resource), gone or after is None
 
     def delete_collection(
@@ -447,7 +449,7 @@ class ResourceGroup:
             )
         if not subresource:
             self._admitting.prepare(resource, made, old)
-        made = self._admitting.check(resource, made, old, own=subresource != "")
+        made = self._admitting.check(resource, made, old, view, own=subresource != "")
         if not writes.wants_the_same(made, old) and resource.generation:
             made["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         if made == old and same_but_for_times(managed, entries):
@@ -456,9 +458,10 @@ class ResourceGroup:
             made["metadata"]["managedFields"] = managed
         if dry_run:
             return encode(resource, made, current.resource_version)
-        stored, _ = self._lifecycle.save(current, made, resource)
+        storage, kept = customobjects.stored_form(resource, made)
+        stored, _ = self._lifecycle.save(current, kept, storage)
         self._settle()
-        return stored
+        return stored.served_as(resource)
 
     def _wanted(
         self,
@@ -490,10 +493,11 @@ class ResourceGroup:
         if self.on_change is not None:
             self.on_change(change)
         self._admitting.observe(change)
-        if change.stored.resource.group_resource == customresources.DEFINITIONS:
-            self._store.resources = customresources.table_after(self._store.resources, change)
+        if change.stored.resource.group_resource == DEFINITIONS:
+            self._definitions.observe(change)
 
     def _settle(self) -> None:
         self._gc.settle()
         self._admitting.settle(self._lifecycle)
+        self._definitions.settle()
         self._store.subscriptions.deliver()

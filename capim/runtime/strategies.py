@@ -11,7 +11,8 @@ import binascii
 from typing import TYPE_CHECKING, Final
 
 from capim.api import errors
-from capim.runtime import customresources
+from capim.runtime.customresources import DEFINITIONS
+from capim.runtime.definitions import prepare as prepare_definition
 from capim.runtime.validation import invalid
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ def prepare_update(resource: Resource, body: JsonObject, old: JsonObject) -> Non
         labels = dict(body["metadata"].get("labels") or {})
         labels["kubernetes.io/metadata.name"] = body["metadata"]["name"]
         body["metadata"]["labels"] = labels
-    elif kind == customresources.DEFINITIONS:
-        customresources.establish(body, old)
+    elif kind == DEFINITIONS:
+        prepare_definition(body, old)
     if old.get("immutable") is True:
         _check_immutable(resource, body, old)
 
@@ -133,7 +134,7 @@ _ON_CREATE: Final[dict[tuple[str, str], Callable[[JsonObject], None]]] = {
     BUDGETS: _new_budget,
     CLAIMS: _new_volume,
     VOLUMES: _new_volume,
-    customresources.DEFINITIONS: customresources.establish,
+    DEFINITIONS: prepare_definition,
 }
 
 

@@ -110,11 +110,12 @@ def _name_causes(resource: Resource, name: str) -> Iterator[tuple[str, str]]:
     if not name:
         yield "metadata.name", "Required value: name or generateName is required"
         return
-    for text in _name_texts(resource.name_rule, name):
+    for text in name_texts(resource.name_rule, name):
         yield "metadata.name", f'Invalid value: "{name}": {text}'
 
 
-def _name_texts(rule: NameRule, name: str) -> Iterator[str]:
+def name_texts(rule: NameRule, name: str) -> Iterator[str]:
+    """Tell what is wrong with a name by a rule, in the words of a refusal."""
     if rule is NameRule.PATH_SEGMENT:
         if name in {".", ".."}:
             yield f"may not be '{name}'"

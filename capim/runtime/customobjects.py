@@ -1,0 +1,202 @@
+"""What a definition's schema does to the objects of its kind when they are written, stored and read.
+
+A write is pruned, defaulted and checked in the version it is sent in, stored in the storage version, and
+read through the schema of the version it is asked for in. When a schema changes, what is stored is read
+through it once, so that reads of the storage version stay the stored bytes. Departure: a field that a
+new schema does not know is gone then; in a real server it comes back with the schema's next change.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from capim.api import errors
+from capim.api.fielderrors import FieldError, duplicate, invalid, refusal, required
+from capim.api.schemavalidation import validate
+from capim.api.structural import apply_defaults, copied, field_schema, prune
+from capim.runtime.objects import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from capim.api.meta import JsonObject
+    from capim.api.resources import Resource
+    from capim.runtime.objecttable import ObjectTable
+
+_LARGEST_REPLICAS: Final = (1 << 31) - 1
+
+
+def complete(resource: Resource, body: JsonObject) -> JsonObject:
+    """Return a custom resource as its schema lets it be seen, in the version it was sent in."""
+    return body if resource.schema is None else through(resource.schema, body)
+
+
+def check(
+    resource: Resource, body: JsonObject, old: JsonObject | None, subresource: str = ""
+) -> None:
+    """Refuse an object that breaks its schema.
+
+    Raises:
+        APIError: Invalid, with a cause for everything that is wrong.
+    """
+    if resource.schema is None:
+        return
+    faults = _faults(resource, resource.schema, body, old, subresource)
+    if faults:
+        raise refusal(resource, body["metadata"].get("name", ""), faults)
+
+
+def check_open(resource: Resource, name: str) -> None:
+    """Refuse a new object of a kind whose definition is being deleted. Raises APIError: Forbidden."""
+    if resource.custom_version is not None and resource.custom_version.terminating:
+        why = "create not allowed while custom resource definition is terminating"
+        raise errors.forbidden(resource.plural, resource.group, name, why)
+
+
+def through(schema: Mapping[str, Any], body: JsonObject) -> JsonObject:
+    """Return an object as a schema lets it be seen: pruned and defaulted."""
+    made = prune(dict(schema), body)
+    apply_defaults(dict(schema), made)
+    return made
+
+
+def stored_form(resource: Resource, body: JsonObject) -> tuple[Resource, JsonObject]:
+    """Return the version to store an object in, and what it is there."""
+    version = resource.custom_version
+    if version is None or version.storage is None:
+        return resource, body
+    storage = version.storage
+    if storage.schema == resource.schema:
+        return storage, body
+    return storage, through(storage.schema or {}, body) | {"apiVersion": storage.api_version}
+
+
+def reread(table: ObjectTable, resource: Resource) -> None:
+    """Read what is stored in this version through its schema, which has changed."""
+    for stored in list(table.slice(0, len(table))):
+        if stored.resource.version != resource.version:
+            continue
+        body = stored.json()
+        seen = through(resource.schema or {}, body)
+        table.put(encode(resource, seen if seen != body else body, stored.resource_version))
+
+
+# --- what is wrong ----------------------------------------------------------------------------------
+
+
+def _faults(
+    resource: Resource,
+    schema: Mapping[str, Any],
+    body: JsonObject,
+    old: JsonObject | None,
+    subresource: str,
+) -> list[FieldError]:
+    rules = dict(schema)
+    if subresource == "status":
+        faults = _status_faults(rules, body, old or {})
+    else:
+        faults = validate(rules, body) if old is None else validate(rules, body, old)
+    faults += _scale_faults(resource, body, subresource)
+    if subresource != "status":
+        faults += _embedded_faults(rules, body, "")
+    if old is None or not any(_list_faults(rules, old, "")):
+        faults += _list_faults(rules, body, "")
+    return faults
+
+
+def _status_faults(schema: JsonObject, body: JsonObject, old: JsonObject) -> list[FieldError]:
+    node = (schema.get("properties") or {}).get("status")
+    if node is None or "status" not in body:
+        return []
+    if "status" in old:
+        return validate(node, body["status"], old["status"], at="status")
+    return validate(node, body["status"], at="status")
+
+
+def _scale_faults(resource: Resource, body: JsonObject, subresource: str) -> Iterator[FieldError]:
+    version = resource.custom_version
+    if version is None or version.scale is None:
+        return
+    names = ("statusReplicasPath",) if subresource == "status" else _REPLICA_PATHS
+    for name in names:
+        path = version.scale[name]
+        replicas = at_path(body, path)
+        if replicas is None or isinstance(replicas, bool) or not isinstance(replicas, int):
+            continue
+        if replicas < 0:
+            yield invalid(path, replicas, "should be a non-negative integer")
+        elif replicas > _LARGEST_REPLICAS:
+            text = f"should be less than or equal to {_LARGEST_REPLICAS}"
+            yield invalid(path, replicas, text)
+
+
+_REPLICA_PATHS: Final = ("specReplicasPath", "statusReplicasPath")
+
+
+def at_path(body: JsonObject, path: str) -> Any:
+    """Return what lies at a path of fields such as `.spec.replicas`, or None."""
+    value: Any = body
+    for name in path.removeprefix(".").split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _embedded_faults(schema: JsonObject, value: Any, path: str) -> Iterator[FieldError]:
+    """Whole objects inside an object need a version and a kind."""
+    if isinstance(value, list) and isinstance(schema.get("items"), dict):
+        for index, item in enumerate(value):
+            yield from _embedded_faults(schema["items"], item, f"{path}[{index}]")
+    if not isinstance(value, dict):
+        return
+    if schema.get("x-kubernetes-embedded-resource"):
+        for name in ("apiVersion", "kind"):
+            if name not in value:
+                yield required(f"{path}.{name}")
+            elif value[name] == "":
+                yield invalid(f"{path}.{name}", "", "must not be empty")
+    known = schema.get("properties") or {}
+    for name, member in value.items():
+        node = field_schema(schema, name)
+        if node is not None:
+            yield from _embedded_faults(node, member, _child(path, name, named=name in known))
+
+
+def _list_faults(schema: JsonObject, value: Any, path: str) -> Iterator[FieldError]:
+    """Items of a list of type `set`, and keys of one of type `map`, are there once."""
+    if isinstance(value, list):
+        kind = schema.get("x-kubernetes-list-type")
+        if kind == "set":
+            yield from _repeated(value, path)
+        elif kind == "map":
+            keys = schema.get("x-kubernetes-list-map-keys") or ()
+            yield from _repeated([_keys_of(item, keys) for item in value], path)
+        if isinstance(schema.get("items"), dict):
+            for index, item in enumerate(value):
+                yield from _list_faults(schema["items"], item, f"{path}[{index}]")
+    elif isinstance(value, dict):
+        known = schema.get("properties") or {}
+        for name, member in value.items():
+            node = field_schema(schema, name)
+            if node is not None and isinstance(member, (dict, list)):
+                yield from _list_faults(node, member, _child(path, name, named=name in known))
+
+
+def _keys_of(item: Any, keys: tuple[str, ...]) -> JsonObject:
+    return {key: item[key] for key in keys if key in item} if isinstance(item, dict) else {}
+
+
+def _repeated(values: list[Any], path: str) -> Iterator[FieldError]:
+    """Tell of each value that is there again, the first time it is."""
+    seen: list[Any] = []
+    told: list[Any] = []
+    for index, value in enumerate(values):
+        if value in seen and value not in told:
+            told.append(value)
+            yield duplicate(f"{path}[{index}]", copied(value))
+        seen.append(value)
+
+
+def _child(path: str, name: str, *, named: bool) -> str:
+    if not named:
+        return f"{path}[{name}]"
+    return f"{path}.{name}" if path else name
