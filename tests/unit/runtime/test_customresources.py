@@ -18,17 +18,33 @@ if TYPE_CHECKING:
     from capim.api.resources import Resource
 
 
+ANYTHING: dict[str, Any] = {
+    "openAPIV3Schema": {
+        "type": "object",
+        "properties": {"spec": {"type": "object", "properties": {"size": {"type": "string"}}}},
+        "x-kubernetes-preserve-unknown-fields": True,
+    }
+}
+
+
 def definition(**changes: Any) -> dict[str, Any]:
     versions = [
         {
             "name": "v1",
             "served": True,
             "storage": True,
+            "schema": ANYTHING,
             "subresources": {"status": {}},
             "selectableFields": [{"jsonPath": ".spec.size"}],
         },
-        {"name": "v2", "served": True, "storage": False, "subresources": {"status": {}}},
-        {"name": "v0", "served": False, "storage": False},
+        {
+            "name": "v2",
+            "served": True,
+            "storage": False,
+            "schema": ANYTHING,
+            "subresources": {"status": {}},
+        },
+        {"name": "v0", "served": False, "storage": False, "schema": ANYTHING},
     ]
     spec = {
         "group": "example.org",
@@ -77,10 +93,10 @@ def test_an_update_serves_a_new_version(group: ResourceGroup) -> None:
 
 
 def test_versions_share_one_storage(group: ResourceGroup) -> None:
-    group.create(widgets(group), "default", named("w", spec={"size": 1}))
+    group.create(widgets(group), "default", named("w", spec={"size": "1"}))
     stored = group.get(widgets(group, "v2"), "default", "w")
     assert stored.json()["apiVersion"] == "example.org/v2"
-    assert stored.json()["spec"] == {"size": 1}
+    assert stored.json()["spec"] == {"size": "1"}
     page = group.list(widgets(group, "v2"), None)
     assert [item.json()["apiVersion"] for item in page.items] == ["example.org/v2"]
 
@@ -108,7 +124,7 @@ def test_a_put_needs_a_version(group: ResourceGroup) -> None:
     resource = widgets(group)
     group.create(resource, "default", named("w"))
     with pytest.raises(APIError) as caught:
-        group.update(resource, "default", "w", named("w", spec={"size": 1}))
+        group.update(resource, "default", "w", named("w", spec={"size": "1"}))
     assert caught.value.code == 422
     assert "must be specified for an update" in caught.value.message
 
@@ -151,9 +167,12 @@ def test_a_definition_waits_for_objects_with_finalizers(group: ResourceGroup) ->
 
 
 def test_a_definition_does_not_replace_a_built_in_kind(group: ResourceGroup) -> None:
-    body = definition(group="apps", names={"plural": "deployments", "kind": "Deployment"})
-    group.create(DEFINITIONS, "", body | named("deployments.apps"))
-    resource = group.resources.by_gvr(GVR("apps", "v1", "deployments"))
+    names = {"plural": "ingresses", "kind": "Ingress"}
+    body = definition(group="networking.k8s.io", names=names)
+    body["metadata"]["name"] = "ingresses.networking.k8s.io"
+    body["metadata"]["annotations"] = {"api-approved.kubernetes.io": "unapproved, a test"}
+    group.create(DEFINITIONS, "", body)
+    resource = group.resources.by_gvr(GVR("networking.k8s.io", "v1", "ingresses"))
     assert resource is not None
     assert not resource.custom
 
