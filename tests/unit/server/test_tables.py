@@ -29,6 +29,12 @@ DEFINITION: dict[str, Any] = {
                 "name": "v1",
                 "served": True,
                 "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {
+                        "type": "object",
+                        "x-kubernetes-preserve-unknown-fields": True,
+                    }
+                },
                 "additionalPrinterColumns": [
                     {"name": "Size", "type": "integer", "jsonPath": ".spec.size"}
                 ],
@@ -163,8 +169,8 @@ def test_definition_with_half_a_column_is_refused() -> None:
         "POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition
     )
     fields = [cause["field"] for cause in answer.json()["details"]["causes"]]
-    path = "spec.versions[0].additionalPrinterColumns[0]"
-    assert (answer.status, fields) == (422, [f"{path}.type", f"{path}.jsonPath"])
+    path = "spec.additionalPrinterColumns[0]"
+    assert (answer.status, fields) == (422, [f"{path}.type", f"{path}.JSONPath"])
 
 
 # --- watches -----------------------------------------------------------------------------------------
