@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from capim.runtime import customobjects
+from capim.runtime import customobjects, customwarnings
 from capim.runtime.customresources import DEFINITIONS
 from capim.runtime.definitionrules import check_definition
 from capim.runtime.validation import invalid, metadata_causes
@@ -30,6 +30,7 @@ class Admitting:
     ) -> None:
         self._admission = admission
         self._rules = rules
+        self._warnings: list[str] = []
         if rules is not None:
             rules.bind(store)
 
@@ -72,9 +73,18 @@ class Admitting:
             rules.allocate(resource, body, old)
         if resource.custom:
             customobjects.check(resource, body, old, view)
+            self._warnings += customwarnings.of_object(body, old)
         elif resource.group_resource == DEFINITIONS and not view:
             check_definition(resource, body, old)
+            self._warnings += customwarnings.of_definition(body, old)
         return body
+
+    def take_warnings(self) -> list[str]:
+        """Return what the writer of the last object should know, once."""
+        taken = self._warnings
+        if taken:
+            self._warnings = []
+        return taken
 
     def observe(self, change: Change) -> None:
         """Note what a change takes or frees."""

@@ -14,6 +14,7 @@ from capim.api import errors
 from capim.api.fielderrors import FieldError, duplicate, invalid, refusal, required
 from capim.api.schemavalidation import validate
 from capim.api.structural import apply_defaults, copied, field_schema, prune
+from capim.runtime.customscale import at_path
 from capim.runtime.objects import encode
 
 if TYPE_CHECKING:
@@ -131,14 +132,6 @@ def _scale_faults(resource: Resource, body: JsonObject, subresource: str) -> Ite
 
 
 _REPLICA_PATHS: Final = ("specReplicasPath", "statusReplicasPath")
-
-
-def at_path(body: JsonObject, path: str) -> Any:
-    """Return what lies at a path of fields such as `.spec.replicas`, or None."""
-    value: Any = body
-    for name in path.removeprefix(".").split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
 
 
 def _embedded_faults(schema: JsonObject, value: Any, path: str) -> Iterator[FieldError]:

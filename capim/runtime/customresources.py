@@ -41,7 +41,7 @@ def resources_of(definition: JsonObject) -> list[Resource]:
     Clusters of a fleet define the same kinds, so equal specs share their schemas.
     """
     spec = orjson.dumps(definition["spec"], option=orjson.OPT_SORT_KEYS)
-    terminating = "deletionTimestamp" in definition["metadata"]
+    terminating = "deletionTimestamp" in definition.get("metadata", ())
     return list(_resources(bytes(memoryview(spec)), terminating=terminating))
 
 

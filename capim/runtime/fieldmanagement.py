@@ -21,6 +21,7 @@ import orjson
 from capim.api import errors
 from capim.api.meta import format_time
 from capim.runtime.customresources import DEFINITIONS
+from capim.runtime.customscale import paths_of
 from capim.runtime.fieldresets import ignored_fields
 from capim.runtime.subresources import scale_of, view_resource
 from capim.wire import fieldset, managedfields, managedscale, shapes, typed
@@ -179,7 +180,9 @@ class FieldManagement:
         scale = view_resource(resource, "scale")
         of_scale = managedscale.to_scale(entries, resource.api_version)
         if of_scale:
-            seen = typed.compare(scale_of(old), scale_of(body), self.shape(scale))
+            seen = typed.compare(
+                scale_of(old, paths_of(resource)), scale_of(body), self.shape(scale)
+            )
             of_scale = managedfields.update(of_scale, seen, self._write(scale, manager, "scale"))
         return managedscale.to_workload(entries, of_scale, resource.api_version)
 
@@ -193,7 +196,7 @@ class FieldManagement:
         *,
         force: bool,
     ) -> managedfields.Applied:
-        scale, shown = view_resource(resource, "scale"), scale_of(live)
+        scale, shown = view_resource(resource, "scale"), scale_of(live, paths_of(resource))
         of_scale = managedscale.to_scale(entries, resource.api_version)
         if not of_scale:
             write, zero = self._write(scale, manager, "scale"), _zero(scale, shown)

@@ -62,8 +62,9 @@ __all__ = [
     "WatchEvent",
 ]
 
+#: the name `list` is taken inside the class
 StoredList: TypeAlias = list[Stored]
-#: metadata.managedFields; the name `list` is taken inside the class
+#: metadata.managedFields
 StoredEntries: TypeAlias = list["JsonObject"]
 
 #: 8 MiB of encoded objects: some 4 000 Nodes
@@ -97,6 +98,8 @@ class ResourceGroup:
         self._lifecycle = Lifecycle(self._store, clock)
         self._gc = GarbageCollector(self._store, self._lifecycle)
         self._admitting = Admitting(self._store, admission, rules)
+        #: returns what the client of the last request should know, once
+        self.take_warnings = self._admitting.take_warnings
         self._definitions = Definitions(self._store, clock)
         self._store.observe = self._observe
         #: told of every change as it is made; it may note it, but must not write

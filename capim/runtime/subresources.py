@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from capim.api import errors
 from capim.api.resources import Resource
+from capim.runtime import customscale
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from capim.api.meta import JsonObject
 
@@ -29,7 +30,7 @@ def view(resource: Resource, obj: JsonObject, subresource: str) -> JsonObject:
     """
     if subresource and resource.subresource(subresource) is None:
         raise errors.no_such_resource()
-    return scale_of(obj) if subresource == "scale" else obj
+    return scale_of(obj, customscale.paths_of(resource)) if subresource == "scale" else obj
 
 
 def merge_view(
@@ -47,28 +48,37 @@ def merge_view(
     if merge is None:
         raise errors.method_not_allowed()
     made = old | {"metadata": dict(old["metadata"])}
+    if resource.custom and subresource == "scale":
+        replicas = (body.get("spec") or {}).get("replicas", 0)
+        customscale.set_replicas(made, customscale.paths_of(resource) or {}, replicas)
+        return made
     if subresource == "status" and not resource.group:
         _merge_labels(made["metadata"], body["metadata"])
     merge(made, body)
     return made
 
 
-def scale_of(obj: JsonObject) -> JsonObject:
-    """Return the autoscaling/v1 Scale of a workload."""
-    spec: JsonObject = obj.get("spec") or {}
-    status: JsonObject = obj.get("status") or {}
+def scale_of(obj: JsonObject, paths: Mapping[str, str] | None = None) -> JsonObject:
+    """Return the autoscaling/v1 Scale of a workload; `paths` tell where its numbers are."""
+    wanted, there, selector = _numbers(obj) if paths is None else customscale.numbers(obj, paths)
     shown = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     made: JsonObject = {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {key: obj["metadata"][key] for key in shown if key in obj["metadata"]},
-        "spec": {"replicas": spec.get("replicas", 1)},
-        "status": {"replicas": status.get("replicas", 0)},
+        "spec": {"replicas": wanted},
+        "status": {"replicas": there},
     }
-    selector = status.get("selector") or selector_text(spec.get("selector"))
     if selector:
         made["status"]["selector"] = selector
     return made
+
+
+def _numbers(obj: JsonObject) -> tuple[int, int, str]:
+    spec: JsonObject = obj.get("spec") or {}
+    status: JsonObject = obj.get("status") or {}
+    selector = status.get("selector") or selector_text(spec.get("selector"))
+    return spec.get("replicas", 1), status.get("replicas", 0), selector
 
 
 def selector_text(selector: Any) -> str:

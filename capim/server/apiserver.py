@@ -27,6 +27,7 @@ from capim.server.listing import parse_selectors
 from capim.server.metrics import RequestLabels
 from capim.server.negotiation import PLAIN, error_media_of, form_of
 from capim.server.routes import PageNotFound, PathInfo, RequestInfo, parse_query, parse_request
+from capim.server.warnings import with_warnings
 from capim.server.watch import WatchSession, plan_watch
 from capim.server.writers import writer_for
 
@@ -103,7 +104,7 @@ class ApiServer:
             code = error.code
             if self._served.unserved and isinstance(error, PageNotFound):
                 error = no_such_resource(self._served.unserved)
-            exchange.respond(self._refused(exchange, error))
+            exchange.respond(self._warned(self._refused(exchange, error), info))
         except Exception:
             _log.exception("request failed", cluster=self._served.name, method=exchange.method)
             code = 500
@@ -166,6 +167,7 @@ class ApiServer:
             if answered is None:
                 return 200
             response = answered if writer is None else writer.response(answered)
+            response = self._warned(response, info)
         exchange.respond(response)
         return response.status
 
@@ -192,6 +194,13 @@ class ApiServer:
         media = error_media_of(exchange.headers.get(b"accept", b"").decode("latin-1"))
         query = parse_query(exchange.target.decode("latin-1").partition("?")[2])
         return error_response(error, media, pretty=_is_pretty(exchange, query))
+
+    def _warned(self, response: Response, info: RequestInfo | PathInfo | None) -> Response:
+        """Tell the client what a write or the version that it asked for warns of."""
+        texts = self._group.take_warnings()
+        if isinstance(info, RequestInfo) and info.resource.custom_version is not None:
+            texts = [info.resource.custom_version.warning, *texts]
+        return with_warnings(response, filter(None, texts)) if texts else response
 
     def _respond(self, exchange: Exchange, info: RequestInfo, user: User) -> Response | None:
         endpoint = endpoint_of(info)

@@ -8,6 +8,7 @@ import orjson
 
 from capim.api.errors import APIError, bad_request, method_not_allowed
 from capim.runtime import subresources
+from capim.runtime.customscale import check_shown
 from capim.runtime.eviction import evict
 from capim.runtime.listing import list_body
 from capim.runtime.objects import Page
@@ -162,6 +163,7 @@ def _shown(stored: Stored, info: RequestInfo, code: int = 200) -> Response:
     if info.subresource != "scale":
         return Response(code, stored.data + b"\n")
     scale = subresources.view(info.resource, stored.json(), info.subresource)
+    check_shown(info.resource, scale)
     return Response(200, encode(scale, Media.JSON))
 
 

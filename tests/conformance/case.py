@@ -30,6 +30,7 @@ class Answer:
     status: int
     content_type: str
     body: Any
+    warnings: tuple[str, ...] = ()  #: its Warning headers
 
     def at(self, path: str) -> Any:
         """Return the value at a dotted path of the body, None where there is none.

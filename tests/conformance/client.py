@@ -78,7 +78,8 @@ class Server:
         """
         with self._connection(request) as response:
             kind = response.getheader("Content-Type") or ""
-            return Answer(response.status, kind, _decode(kind, response.read()))
+            warnings = tuple(response.headers.get_all("Warning", ()))
+            return Answer(response.status, kind, _decode(kind, response.read()), warnings)
 
     def send_until(
         self, request: Request, wanted: Callable[[Answer], Any], timeout_s: float

@@ -155,7 +155,9 @@ class _Replay:
     def _text(self, label: str, answer: Answer, step: Step) -> str:
         body = self._masking.mask(answer.body, step.mask)
         shown = body if isinstance(body, str) else json.dumps(body, indent=1, sort_keys=True)
-        return f"{label}\n{answer.status} {answer.content_type}\n{shown}"
+        head = f"{answer.status} {answer.content_type}"
+        warnings = [self._masking.mask(f"Warning: {text}") for text in answer.warnings]
+        return "\n".join([label, head, *warnings, shown])
 
 
 def _request(values: Values, step: Step) -> Request:
