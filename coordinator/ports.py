@@ -37,6 +37,9 @@ class PortRange:
     def __contains__(self, port: int) -> bool:
         return self.first <= port <= self.last
 
+    def __len__(self) -> int:
+        return self.last - self.first + 1
+
     def __str__(self) -> str:
         return f"{self.first}-{self.last}"
 
@@ -120,7 +123,7 @@ class PortLeases:
 
     def _next(self, address: str, pool: _Address, now: float) -> int:
         """Pick the next free port round the range, else the one that has rested longest."""
-        size = self._range.last - self._range.first + 1
+        size = len(self._range)
         start = pool.next_port - self._range.first
         order = [self._range.first + (start + step) % size for step in range(size)]
         free = [port for port in order if self._can_have(pool, port, now)]

@@ -17,10 +17,12 @@ _app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 def _version(value: str) -> str:
     try:
-        lookup(value)
+        found = lookup(value)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    return value if value.startswith("v") else f"v{value}"
+    if found.warning:
+        typer.echo(f"capim up: --kubernetes-version: {found.warning}", err=True)
+    return found.version
 
 
 def _port_range(value: str) -> str:
@@ -31,6 +33,18 @@ def _port_range(value: str) -> str:
     except ValueError as error:
         raise typer.BadParameter(f"{value!r}: write {A_PORT_RANGE}") from error
     return value
+
+
+def _check_ports(port_range: str, clusters: int) -> None:
+    """Refuse what could never come up: each cluster needs a port."""
+    from coordinator.options import parse_port_range  # noqa: PLC0415
+
+    ports = len(parse_port_range(port_range))
+    if ports < clusters:
+        raise typer.BadParameter(
+            f"{port_range} has {ports} ports for {clusters} clusters: widen it, or ask for fewer --clusters",
+            param_hint="--port-range",
+        )
 
 
 def _behaviour(*, instant: bool) -> tuple[tuple[str, str, str], ...]:
@@ -58,7 +72,11 @@ def up(
         bool, typer.Option("--instant", help="Machines start without any delay.")
     ] = False,
     until_ready: Annotated[
-        bool, typer.Option("--until-ready", help="End with code 0 once every machine runs.")
+        bool,
+        typer.Option(
+            "--until-ready",
+            help="End with code 0 once every machine runs; with 1 if stopped before.",
+        ),
     ] = False,
     port_range: Annotated[
         str, typer.Option(callback=_port_range, help="Ports of the clusters' API servers.")
@@ -74,6 +92,7 @@ def up(
             f"{control_plane_machines} members have no etcd majority to spare: use an odd number",
             param_hint="--control-plane-machines",
         )
+    _check_ports(port_range, clusters)
     fleet = FleetSpec(
         clusters=clusters,
         control_plane_machines=control_plane_machines,

@@ -6,6 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from capim.api.infrastructure import READY_CONDITION
+from capim.api.meta import get_condition
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -63,6 +66,19 @@ def _holding(objects: Iterable[JsonObject], status: str) -> int:
 def _status(obj: JsonObject) -> JsonObject:
     status: JsonObject = obj.get("status") or {}
     return status
+
+
+def complaints(objects: Iterable[JsonObject]) -> list[str]:
+    """Return what keeps objects of ours from being ready and asks for a person, each with its fix.
+
+    Waiting for a phase to end, or for another controller, is no complaint.
+    """
+    found = []
+    for obj in objects:
+        ready = get_condition(obj, READY_CONDITION)
+        if ready is not None and ready.get("severity") in {"Warning", "Error"}:
+            found.append(f"{obj['kind']} {obj['metadata']['name']}: {ready.get('message', '')}")
+    return sorted(found)
 
 
 @dataclass(slots=True)

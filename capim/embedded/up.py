@@ -92,8 +92,7 @@ async def _up(options: UpOptions, console: Console) -> int:
         standin = StandIn(client, clock=wall_clock, rng=rng, scope=standin_scope)
         standin_scope.spawn(_create(client, options.fleet), name="create the fleet")
         standin_scope.spawn(standin.start(), name="start the stand-in")
-        await _show(options, standin, standin_scope, stop, console, kubeconfig)
-    return 0
+        return await _show(options, standin, standin_scope, stop, console, kubeconfig)
 
 
 @contextlib.asynccontextmanager
@@ -191,9 +190,14 @@ async def _show(
     stop: asyncio.Event,
     console: Console,
     kubeconfig: Path,
-) -> None:
-    """Draw the fleet until it is ready, print the summary, then wait for Ctrl-C unless told not to."""
+) -> int:
+    """Draw the fleet until it is ready, print the summary, then wait for Ctrl-C unless told not to.
+
+    Returns:
+        The exit code: 1 when it should have become ready and was stopped before, else 0.
+    """
     started, rate = wall_clock(), progress.Rate()
+    said: set[str] = set()
 
     def look() -> progress.Progress:
         clusters, machines = standin.all(kinds.CLUSTERS), standin.all(kinds.MACHINES)
@@ -206,12 +210,13 @@ async def _show(
         while not (stop.is_set() or failed.done() or progress.is_ready(now := look())):
             elapsed_s = wall_clock() - started
             live.update(render(now, rate.per_second(), rate.left_s(now), elapsed_s), refresh=True)
+            _complain(standin, said, live.console)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), 1 / _REDRAWS_PER_S)
     if failed.done():
         await failed
     if stop.is_set():
-        return
+        return 1 if options.until_ready else 0
     elapsed_s = wall_clock() - started
     console.print(came_up(look(), elapsed_s), highlight=False)
     if not options.until_ready:
@@ -219,3 +224,13 @@ async def _show(
         hints = how_to_look(options.fleet, first, kubeconfig)
         console.print(hints, highlight=False, soft_wrap=True)
         await stop.wait()
+    return 0
+
+
+def _complain(standin: StandIn, said: set[str], console: Console) -> None:
+    """Print what asks for a person, each complaint once, above the live view."""
+    ours = standin.all(kinds.INFRA_CLUSTERS) + standin.all(kinds.INFRA_MACHINES)
+    for complaint in progress.complaints(ours):
+        if complaint not in said:
+            said.add(complaint)
+            console.print(complaint, highlight=False, markup=False, soft_wrap=True)

@@ -13,6 +13,7 @@ from typing import Final
 
 from capim.api import infrastructure as infra
 from capim.api.gvk import NamespacedName
+from capim.api.kubernetes_versions import lookup
 from capim.api.meta import JsonObject, get_condition, parse_time
 from capim.api.workload import MachineProgress, MachineSpec, Phase
 from coordinator.controllers import gates
@@ -241,7 +242,7 @@ def _phase_states(view: MachineView, progress: MachineProgress) -> dict[Phase, S
 
 def _phase_state(view: MachineView, progress: MachineProgress, phase: Phase) -> State:
     if phase in progress.done:
-        return State(infra.PROVISIONED_REASON)
+        return State(infra.PROVISIONED_REASON, _remark(view) if phase is Phase.NODE else "")
     if phase in progress.failed:
         return State(infra.INTERNAL_ERROR_REASON, progress.failed[phase], Severity.ERROR)
     if phase is not Phase.VM and Phase.VM not in progress.done:
@@ -252,6 +253,15 @@ def _phase_state(view: MachineView, progress: MachineProgress, phase: Phase) -> 
         if problem := view.authorities.problem_of(phase):
             return problem
     return State(infra.WAITING_FOR_STARTUP_TIMEOUT_REASON, severity=Severity.INFO)
+
+
+def _remark(view: MachineView) -> str:
+    """Return what a person should know of the Node, though it runs: its version may be strange to us."""
+    version = ((view.machine or {}).get("spec") or {}).get("version")
+    try:
+        return lookup(version).warning if version else ""
+    except ValueError:  # the worker reported what is wrong with it, or will
+        return ""
 
 
 def _phases(view: MachineView) -> tuple[Phase, ...]:

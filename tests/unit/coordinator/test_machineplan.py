@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from capim.api import infrastructure as infra
-from capim.api.meta import format_time, parse_time
+from capim.api.meta import format_time, get_condition, parse_time
 from capim.api.workload import MachineProgress, Phase, Startup
 from coordinator.controllers.conditions import Severity, State
 from coordinator.controllers.machineplan import MachineView, plan_machine, restored_machine
@@ -282,6 +282,26 @@ def test_a_failed_phase_says_why() -> None:
         "Error",
         "no address is left",
     )
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        pytest.param("v1.99.1", ("v1.99.1 is not known", "v1.24 to v1."), id="unknown"),
+        pytest.param("v1.30.0", (), id="known"),
+        pytest.param("newest", (), id="changed-to-none-after-the-node-was-up"),
+    ],
+)
+def test_a_node_of_an_unknown_version_runs_and_its_condition_warns(
+    version: str, words: tuple[str, ...]
+) -> None:
+    reported = progress(Phase.VM, Phase.NODE)
+    plan = plan_machine(view(machine=machine(version=version), progress=reported))
+    node = get_condition(plan.status, "NodeProvisioned")
+    assert node is not None
+    assert node["status"] == "True"
+    assert bool(node["message"]) == bool(words)
+    assert all(word in node["message"] for word in words)
 
 
 def test_missing_and_broken_authorities_are_said_on_the_phase_that_needs_them() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from capim.embedded.fleet import FleetSpec
-from capim.embedded.progress import Progress, Rate, count, is_ready
+from capim.embedded.progress import Progress, Rate, complaints, count, is_ready
 from capim.embedded.view import came_up, how_to_look
 
 FLEET = FleetSpec(clusters=2, control_plane_machines=1, worker_machines=1)
@@ -42,6 +43,26 @@ def test_the_rate_is_that_of_the_last_seconds() -> None:
         rate.add(float(second), 0 if second < 10 else (second - 10) * 4)
     assert rate.per_second() == 4.0
     assert rate.left_s(progress(40)) == 15.0
+
+
+def ours(name: str, **ready: str) -> dict[str, Any]:
+    metadata = {"name": name}
+    status = {"conditions": [{"type": "Ready", "status": "False", **ready}]}
+    return {"kind": "InMemoryCluster", "metadata": metadata, "status": status}
+
+
+def test_only_what_asks_for_a_person_is_a_complaint() -> None:
+    objects = [
+        ours("b", severity="Warning", message="widen --port-range"),
+        ours("a", severity="Error", message="not PEM"),
+        ours("c", severity="Info", message="waiting"),
+        ours("d"),
+        {"kind": "InMemoryCluster", "metadata": {"name": "e"}},
+    ]
+    assert complaints(objects) == [
+        "InMemoryCluster a: not PEM",
+        "InMemoryCluster b: widen --port-range",
+    ]
 
 
 def test_the_summary_has_commands_to_copy() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -94,6 +95,28 @@ def test_ctrl_c_while_clusters_come_up_leaves_nothing(folder: Path) -> None:
     assert process.returncode == 0, output
 
 
+def test_a_cluster_that_gets_no_port_says_so_and_an_end_before_ready_is_a_failure(
+    folder: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        port = occupied.getsockname()[1]
+        arguments = (*SMALL, "--until-ready", "--port-range", f"{port}-{port}")
+        with command(folder, *arguments) as process:
+            assert process.stdout is not None
+            said = next((line for line in process.stdout if "--port-range" in line), "")
+            process.send_signal(signal.SIGINT)
+            rest, _ = process.communicate(timeout=30)
+    assert "InMemoryCluster in-memory-1: " in said, said + rest
+    assert process.returncode == 1, rest
+
+
+def test_an_unknown_version_is_warned_of_and_comes_up(folder: Path) -> None:
+    with command(folder, *SMALL, "--until-ready", "--kubernetes-version", "1.99.0") as process:
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert "--kubernetes-version: Kubernetes v1.99.0 is not known" in output
+
+
 def wait_for_worker(folder: Path, process: subprocess.Popen[str]) -> None:
     """Wait until a worker has written its lock: everything runs then."""
     while process.poll() is None:
@@ -110,6 +133,9 @@ def wait_for_worker(folder: Path, process: subprocess.Popen[str]) -> None:
         pytest.param(("--kubernetes-version", "x"), "v1.", id="version"),
         pytest.param(("--control-plane-machines", "2"), "odd number", id="even-control-plane"),
         pytest.param(("--port-range", "9-1"), "--port-range", id="port-range"),
+        pytest.param(
+            ("--clusters", "3", "--port-range", "8-9"), "2 ports for 3 clusters", id="few-ports"
+        ),
     ],
 )
 def test_a_bad_option_is_named_in_one_line(
