@@ -52,7 +52,7 @@ _MASKS: Final = tuple(
         (r'(resourceVersion"?: *)"\d+"', r"\1<version>"),
         (r"Resource Version: +\d+", "Resource Version: <version>"),
         (r"/tmp/[^\s\"',:]*", "<file>"),  # noqa: S108 - a text to be masked
-        (r"127\.0\.0\.1:\d+", "<server>"),
+        (r"(127\.0\.0\.1|\b\d{1,3}(\.\d{1,3}){3}):\d+", "<server>"),
         (r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b", "<ip>"),
         (r"\b3[0-2]\d{3}/(TCP|UDP)", r"<port>/\1"),
         (r'(nodePort"?: *)\d+', r"\1<port>"),
