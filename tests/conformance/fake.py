@@ -1,7 +1,9 @@
 """A fake workload cluster alone in a process: `python -m tests.conformance.fake FOLDER`.
 
-One control plane machine and one worker, whole from the start, behind a free port of loopback. Writes
-`FOLDER/kubeconfig` for an administrator once clients are let in, and serves until it is interrupted.
+One control plane machine and one worker, whole from the start, behind a free port of loopback; roles say
+who may do what. Writes `FOLDER/kubeconfig` for an administrator once clients are let in, beside it what
+a client of etcd needs (`ca.crt`, `client.crt`, `client.key` in `FOLDER/etcd`), and serves until it is
+interrupted.
 """
 
 from __future__ import annotations
@@ -10,19 +12,22 @@ import asyncio
 import base64
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
 from capim.aio.clock import wall_clock
+from capim.api.workload import Authorization
 from capim.certs.issue import client_certificate, new_key
 from capim.certs.pem import dump_private_key
 from tests.support.driving import driven
 from tests.support.served import running
-from tests.unit.catalogue.site import make_cluster
+from tests.unit.catalogue.site import CONTROL_PLANE, make_cluster
 
 if TYPE_CHECKING:
+    from capim.api.workload import KeyPair
     from tests.support.served import Running
 
 
@@ -60,10 +65,23 @@ async def serve(folder: Path) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    workload, served = make_cluster("demo-cp-0")
+    workload, served = make_cluster(CONTROL_PLANE)
+    served = replace(served, authorization=Authorization.RBAC)
     async with running(served) as cluster, driven(workload):
+        _write_etcd_client(folder / "etcd", cluster.authorities.etcd_ca)
         _write(folder, kubeconfig(cluster))
         await stop.wait()
+
+
+def _write_etcd_client(folder: Path, authority: KeyPair) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    key = new_key()
+    certificate = client_certificate(
+        authority, key, common_name="etcd-client", organizations=(), now=wall_clock()
+    )
+    folder.joinpath("ca.crt").write_bytes(authority.certificate)
+    folder.joinpath("client.crt").write_bytes(certificate)
+    folder.joinpath("client.key").write_bytes(dump_private_key(key))
 
 
 def _write(folder: Path, text: str) -> None:

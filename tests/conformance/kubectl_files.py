@@ -337,7 +337,7 @@ RBAC: Final = {
     "rbac.yaml": """\
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
-metadata: {name: reader}
+metadata: {name: reader, namespace: NAME-ns}
 rules:
 - apiGroups: [""]
   resources: [configmaps]
@@ -345,11 +345,11 @@ rules:
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
-metadata: {name: readers}
+metadata: {name: readers, namespace: NAME-ns}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
 subjects:
 - {apiGroup: rbac.authorization.k8s.io, kind: User, name: alice}
-- {kind: ServiceAccount, name: robot}
+- {kind: ServiceAccount, name: robot, namespace: NAME-ns}
 """,
     "escalate.yaml": """\
 apiVersion: rbac.authorization.k8s.io/v1

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 LIST: Final = Path(__file__).with_name("suite.txt")
+#: those of them that take seconds and pass on the fake: the regular runs' part
+QUICK: Final = Path(__file__).with_name("suite_quick.txt")
 _BATCH: Final = 10
 _AT_ONCE: Final = 2
 #: the first line of a failure that tells what went wrong, rather than where
@@ -45,9 +47,9 @@ class Result:
         return f"{self.state:8}{self.seconds:6.1f}  {self.name}"
 
 
-def names(containing: str = "") -> list[str]:
-    """Return the listed tests whose names contain a text."""
-    return [name for name in LIST.read_text().splitlines() if name and containing in name]
+def names(listed: Path = LIST, containing: str = "") -> list[str]:
+    """Return the tests of a list whose names contain a text."""
+    return [name for name in listed.read_text().splitlines() if name and containing in name]
 
 
 def run(
@@ -134,6 +136,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kubeconfig", type=Path)
     parser.add_argument("-k", default="", metavar="TEXT", help="only tests with TEXT in their name")
+    parser.add_argument("--list", type=Path, default=LIST, help="another list of tests")
     parser.add_argument("--timeout", type=int, default=600, help="seconds a batch")
     parser.add_argument("--batch", type=int, default=_BATCH, help="tests a batch")
     parser.add_argument("--why", action="store_true", help="print why a test failed")
@@ -147,7 +150,7 @@ def main() -> int:
 
     results = run(
         options.kubeconfig.absolute(),
-        names(options.k),
+        names(options.list, options.k),
         batch_timeout_s=options.timeout,
         batch=options.batch,
         done=done,

@@ -53,7 +53,9 @@ class Program:
 
     def stamp(self) -> str:
         """Return a digest that changes when the program would."""
-        digest = hashlib.sha256((MODULES / self.module / "go.mod").read_bytes())
+        digest = hashlib.sha256()
+        for file in sorted((MODULES / self.module).iterdir()):
+            digest.update(file.read_bytes())
         digest.update(json.dumps(self.arguments()).encode())
         return digest.hexdigest()
 
@@ -98,6 +100,7 @@ PROGRAMS: Final = {
         _kubernetes("kubectl"),
         _kubernetes("e2e.test", "test/e2e", "test -c"),
         Program("etcd", "etcd", "."),
+        Program("clients", "clients", "."),
         *_cluster_api("1.7"),
         *_cluster_api("1.14"),
     )

@@ -1,0 +1,109 @@
+"""Client libraries use the fake as they use any API server: Go's, Python's, and etcd's."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import kubernetes
+import pytest
+
+from tests.conformance import sides
+from tests.e2e import build
+from tests.unit.catalogue.site import CONTROL_PLANE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_CHURN_S = 10
+_TIMEOUT_S = 120
+
+
+@pytest.fixture(scope="module")
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Run a fake cluster."""
+    with sides.fake_kubeconfig(tmp_path_factory.mktemp("clients")) as path:
+        yield path
+
+
+@pytest.fixture
+def api(kubeconfig: Path) -> Iterator[kubernetes.client.ApiClient]:
+    """Return the Python client of the fake cluster."""
+    client = kubernetes.config.new_client_from_config(str(kubeconfig))
+    yield client
+    client.close()
+    client.rest_client.pool_manager.clear()
+
+
+def _run(kubeconfig: Path, name: str, *flags: str) -> list[str]:
+    programs = build.ensure(["clients", "kubectl"])
+    command = [str(programs / "clients"), f"--kubeconfig={kubeconfig}", *flags, name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.fixture
+def namespace(api: kubernetes.client.ApiClient, request: pytest.FixtureRequest) -> str:
+    """Return an empty namespace of the test's own."""
+    name = request.node.name.translate(str.maketrans("_[]", "---")).strip("-").lower()
+    kubernetes.client.CoreV1Api(api).create_namespace({"metadata": {"name": name}})
+    return str(name)
+
+
+@pytest.mark.parametrize("name", ["typed", "protobuf", "dynamic", "informers", "manager"])
+def test_go(name: str, kubeconfig: Path, namespace: str) -> None:
+    assert _run(kubeconfig, name, f"--namespace={namespace}")
+
+
+def test_go_caches_through_churn(kubeconfig: Path, namespace: str) -> None:
+    flags = (f"--namespace={namespace}", f"--seconds={_CHURN_S}")
+    assert _run(kubeconfig, "churn", *flags)[-1].startswith("ok ")
+
+
+def test_go_etcd_through_a_forwarded_port(kubeconfig: Path) -> None:
+    kubectl = build.ensure(["kubectl"]) / "kubectl"
+    flags = (
+        f"--kubectl={kubectl}",
+        f"--pod=etcd-{CONTROL_PLANE}",
+        f"--certs={kubeconfig.parent / 'etcd'}",
+    )
+    assert _run(kubeconfig, "etcd", *flags)[-1].startswith(f"ok etcd {CONTROL_PLANE}")
+
+
+def test_python_typed(api: kubernetes.client.ApiClient, namespace: str) -> None:
+    core = kubernetes.client.CoreV1Api(api)
+    body = {"metadata": {"name": "a", "labels": {"l": "1"}}, "data": {"x": "1"}}
+    made = core.create_namespaced_config_map(namespace, body)
+    patched = core.patch_namespaced_config_map("a", namespace, {"data": {"x": "2"}})
+    assert patched.metadata.uid == made.metadata.uid
+    listed = core.list_namespaced_config_map(namespace, label_selector="l=1")
+    assert [(item.metadata.name, item.data) for item in listed.items] == [("a", {"x": "2"})]
+    with pytest.raises(kubernetes.client.ApiException) as refused:
+        core.create_namespaced_config_map(namespace, body)
+    assert refused.value.status == 409
+    core.delete_namespaced_config_map("a", namespace)
+
+
+def test_python_watch(api: kubernetes.client.ApiClient, namespace: str) -> None:
+    core = kubernetes.client.CoreV1Api(api)
+    core.create_namespaced_secret(namespace, {"metadata": {"name": "s"}})
+    since = core.list_namespaced_secret(namespace).metadata.resource_version
+    core.delete_namespaced_secret("s", namespace)
+    stream = kubernetes.watch.Watch().stream(
+        core.list_namespaced_secret, namespace, resource_version=since, timeout_seconds=5
+    )
+    event: dict[str, Any] = next(iter(stream))
+    assert (event["type"], event["object"].metadata.name) == ("DELETED", "s")
+
+
+def test_python_dynamic(api: kubernetes.client.ApiClient, namespace: str) -> None:
+    client = kubernetes.dynamic.DynamicClient(api)
+    jobs = client.resources.get(api_version="batch/v1", kind="CronJob")
+    pod = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox"}]}
+    template = {"spec": {"template": {"spec": pod}}}
+    spec = {"schedule": "0 3 * * *", "suspend": True, "jobTemplate": template}
+    jobs.create({"metadata": {"name": "nightly"}, "spec": spec}, namespace=namespace)
+    assert [item.metadata.name for item in jobs.get(namespace=namespace).items] == ["nightly"]
+    jobs.delete("nightly", namespace)

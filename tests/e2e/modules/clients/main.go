@@ -1,0 +1,68 @@
+// Clients drives an API server with the Go client libraries as tools and controllers use them. Each
+// subcommand is one way to use them; it ends with an error at the first answer that such a client
+// could not live with.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"sort"
+	"strings"
+	"syscall"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+type program func(ctx context.Context, config *rest.Config, namespace string) error
+
+var programs = map[string]program{
+	"typed":     typed,
+	"protobuf":  protobuf,
+	"dynamic":   dynamicClient,
+	"informers": informersFollow,
+	"manager":   runManager,
+	"churn":     churn,
+	"etcd":      etcdMembers,
+}
+
+var (
+	kubeconfig = flag.String("kubeconfig", os.Getenv("KUBECONFIG"), "of an administrator")
+	namespace  = flag.String("namespace", "", "an empty namespace that exists")
+	seconds    = flag.Int("seconds", 20, "churn: how long objects are written")
+	rate       = flag.Int("rate", 20, "churn: writes a second")
+	kubectl    = flag.String("kubectl", "kubectl", "etcd: the program that forwards the port")
+	pod        = flag.String("pod", "", "etcd: the pod of the member in kube-system")
+	certs      = flag.String("certs", "", "etcd: folder of ca.crt, client.crt and client.key")
+)
+
+func main() {
+	flag.Parse()
+	run, known := programs[flag.Arg(0)]
+	if !known {
+		names := make([]string, 0, len(programs))
+		for name := range programs {
+			names = append(names, name)
+		}
+		sort.Strings(names)
+		fail(fmt.Errorf("say which: %s", strings.Join(names, ", ")))
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", *kubeconfig)
+	if err != nil {
+		fail(err)
+	}
+	config.QPS, config.Burst = 1000, 1000
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, config, *namespace); err != nil {
+		fail(err)
+	}
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, "error:", err)
+	os.Exit(1)
+}
