@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 _HERE: Final = Path(__file__).parent
 _TEST_TIMEOUT_S: Final = 900
+_CHURN_S: Final = 30
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of the churn test."""
+    parser.addoption("--churn-seconds", type=int, default=_CHURN_S, help="how long objects change")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

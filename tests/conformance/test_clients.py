@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_CHURN_S = 10
 _TIMEOUT_S = 120
 
 
@@ -36,10 +35,10 @@ def api(kubeconfig: Path) -> Iterator[kubernetes.client.ApiClient]:
     client.rest_client.pool_manager.clear()
 
 
-def _run(kubeconfig: Path, name: str, *flags: str) -> list[str]:
+def _run(kubeconfig: Path, name: str, *flags: str, timeout_s: int = _TIMEOUT_S) -> list[str]:
     programs = build.ensure(["clients", "kubectl"])
     command = [str(programs / "clients"), f"--kubeconfig={kubeconfig}", *flags, name]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()
 
@@ -57,9 +56,13 @@ def test_go(name: str, kubeconfig: Path, namespace: str) -> None:
     assert _run(kubeconfig, name, f"--namespace={namespace}")
 
 
-def test_go_caches_through_churn(kubeconfig: Path, namespace: str) -> None:
-    flags = (f"--namespace={namespace}", f"--seconds={_CHURN_S}")
-    assert _run(kubeconfig, "churn", *flags)[-1].startswith("ok ")
+def test_go_caches_through_churn(
+    kubeconfig: Path, namespace: str, request: pytest.FixtureRequest
+) -> None:
+    during_s = request.config.getoption("--churn-seconds")
+    flags = (f"--namespace={namespace}", f"--seconds={during_s}")
+    said = _run(kubeconfig, "churn", *flags, timeout_s=during_s + _TIMEOUT_S)
+    assert said[-1].startswith("ok ")
 
 
 def test_go_etcd_through_a_forwarded_port(kubeconfig: Path) -> None:

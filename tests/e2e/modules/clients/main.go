@@ -30,18 +30,23 @@ var programs = map[string]program{
 }
 
 var (
-	kubeconfig = flag.String("kubeconfig", os.Getenv("KUBECONFIG"), "of an administrator")
-	namespace  = flag.String("namespace", "", "an empty namespace that exists")
-	seconds    = flag.Int("seconds", 20, "churn: how long objects are written")
-	rate       = flag.Int("rate", 20, "churn: writes a second")
-	kubectl    = flag.String("kubectl", "kubectl", "etcd: the program that forwards the port")
-	pod        = flag.String("pod", "", "etcd: the pod of the member in kube-system")
-	certs      = flag.String("certs", "", "etcd: folder of ca.crt, client.crt and client.key")
+	// not flag.CommandLine: controller-runtime has a flag of the same name there
+	flags = flag.NewFlagSet("clients", flag.ExitOnError)
+
+	kubeconfig = flags.String("kubeconfig", os.Getenv("KUBECONFIG"), "of an administrator")
+	namespace  = flags.String("namespace", "", "an empty namespace that exists")
+	seconds    = flags.Int("seconds", 20, "churn: how long objects are written")
+	rate       = flags.Int("rate", 20, "churn: writes a second")
+	kubectl    = flags.String("kubectl", "kubectl", "etcd: the program that forwards the port")
+	pod        = flags.String("pod", "", "etcd: the pod of the member in kube-system")
+	certs      = flags.String("certs", "", "etcd: folder of ca.crt, client.crt and client.key")
 )
 
 func main() {
-	flag.Parse()
-	run, known := programs[flag.Arg(0)]
+	if err := flags.Parse(os.Args[1:]); err != nil {
+		fail(err)
+	}
+	run, known := programs[flags.Arg(0)]
 	if !known {
 		names := make([]string, 0, len(programs))
 		for name := range programs {

@@ -5,58 +5,80 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	applymetav1 "k8s.io/client-go/applyconfigurations/meta/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/log"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
 
+// at is what is copied from an owner to what is kept for it.
+const at = "at"
+
 // keeper gives every ConfigMap a Secret of its name by server-side apply, owned by it.
-type keeper struct{ client client.Client }
+type keeper struct{ *candidate }
 
 func (k keeper) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	var owner corev1.ConfigMap
-	if err := k.client.Get(ctx, request.NamespacedName, &owner); err != nil {
+	if err := k.manager.GetClient().Get(ctx, request.NamespacedName, &owner); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	wanted := applycorev1.Secret(owner.Name, owner.Namespace).
-		WithStringData(owner.Data).
+		WithData(map[string][]byte{at: []byte(owner.Annotations[at])}).
 		WithOwnerReferences(applymetav1.OwnerReference().
 			WithAPIVersion("v1").WithKind("ConfigMap").WithName(owner.Name).WithUID(owner.UID).
 			WithController(true).WithBlockOwnerDeletion(true))
-	return ctrl.Result{}, k.client.Apply(ctx, wanted, client.FieldOwner("keeper"), client.ForceOwnership)
+	return ctrl.Result{}, k.manager.GetClient().Apply(ctx, wanted, client.FieldOwner("keeper"), client.ForceOwnership)
 }
 
-// runManager runs a controller elected as leader, and checks what it does by an uncached client.
-func runManager(ctx context.Context, config *rest.Config, namespace string) error {
-	log.SetLogger(zap.New())
-	manager, err := ctrl.NewManager(config, ctrl.Options{
+// candidate is a manager with a client of its own: all of them cache, the one elected also keeps Secrets.
+type candidate struct {
+	manager  ctrl.Manager
+	requests *requests
+}
+
+func newCandidate(given *rest.Config, namespace string) (*candidate, error) {
+	own, requests := counted(given)
+	manager, err := ctrl.NewManager(own, ctrl.Options{
 		LeaderElection:                true,
 		LeaderElectionID:              "keeper",
 		LeaderElectionNamespace:       namespace,
 		LeaderElectionReleaseOnCancel: true,
 		Metrics:                       server.Options{BindAddress: "0"},
-		Cache:                         cache.Options{DefaultNamespaces: map[string]cache.Config{namespace: {}}},
+		Controller:                    config.Controller{SkipNameValidation: ptr.To(true)},
+		Cache: cache.Options{
+			DefaultNamespaces:        map[string]cache.Config{namespace: {}},
+			DefaultWatchErrorHandler: requests.watchFailed,
+		},
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
+	made := &candidate{manager, requests}
 	build := ctrl.NewControllerManagedBy(manager).For(&corev1.ConfigMap{}).Owns(&corev1.Secret{})
-	if err := build.Complete(keeper{manager.GetClient()}); err != nil {
+	return made, build.Complete(keeper{made})
+}
+
+// runManager runs a controller elected as leader, and checks what it does by an uncached client.
+func runManager(ctx context.Context, config *rest.Config, namespace string) error {
+	log.SetLogger(logr.Discard()) // what fails is told by what does not come
+	one, err := newCandidate(config, namespace)
+	if err != nil {
 		return err
 	}
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	go func() { ended <- manager.Start(running) }()
-	err = useManager(ctx, manager, namespace)
+	go func() { ended <- one.manager.Start(running) }()
+	err = useManager(ctx, one.manager, namespace)
 	stop()
 	if endedWith := <-ended; err == nil {
 		err = endedWith
@@ -75,10 +97,9 @@ func useManager(ctx context.Context, manager ctrl.Manager, namespace string) err
 	if err != nil {
 		return err
 	}
-	owner := &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Name: "kept", Namespace: namespace},
-		Data:       map[string]string{"x": "1"},
-	}
+	owner := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
+		Name: "kept", Namespace: namespace, Annotations: map[string]string{at: "1"},
+	}}
 	if err := uncached.Create(ctx, owner); err != nil {
 		return err
 	}
@@ -86,7 +107,7 @@ func useManager(ctx context.Context, manager ctrl.Manager, namespace string) err
 	kept := func(reader client.Reader, value string) func() bool {
 		return func() bool {
 			var secret corev1.Secret
-			return reader.Get(ctx, key, &secret) == nil && string(secret.Data["x"]) == value
+			return reader.Get(ctx, key, &secret) == nil && string(secret.Data[at]) == value
 		}
 	}
 	if err := eventually(ctx, kept(uncached, "1"), "a Secret by the controller"); err != nil {
@@ -95,7 +116,7 @@ func useManager(ctx context.Context, manager ctrl.Manager, namespace string) err
 	if err := eventually(ctx, kept(manager.GetClient(), "1"), "the Secret in the cache"); err != nil {
 		return err
 	}
-	owner.Data["x"] = "2"
+	owner.Annotations[at] = "2"
 	if err := uncached.Update(ctx, owner); err != nil {
 		return err
 	}
