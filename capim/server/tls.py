@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from capim.server.served import Served
 
 _ETCD_PREFIX: Final = "etcd-"
+#: kubeadm's members are called so as well, on their own machine and through a forwarded port
+_ETCD_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
 #: certificates are issued anew in the last half of their life
 _RENEW_AFTER_S: Final = LIFETIME_S / 2
 
@@ -116,7 +118,7 @@ class Contexts:
             authorities.etcd_ca,
             self._key.key,
             common_name=name,
-            hosts=[name, "localhost"],
+            hosts=[name, member, *_ETCD_HOSTS],
             now=self._clock(),
             client_auth=True,
         )

@@ -64,6 +64,8 @@ _MASKS: Final = tuple(
         (r"\b(\d+[smhdy]){1,3}\b", "<age>"),
         (r"kubernetes-admin|\badmin\b", "<admin>"),
         (r"0x[0-9a-f]+", "<pointer>"),
+        # whether a watch that is cut by kubectl's own deadline was one is a race in client-go
+        (r"W\d{4} \S+ +\d+ reflector\.go.*\n", ""),
         (r"[EWI]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ ", "<log> "),
         (r" {2,}", "  "),  # a column is as wide as its widest age
         (r" +\n", "\n"),

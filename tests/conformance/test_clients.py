@@ -6,7 +6,10 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import kubernetes
+import lightkube
 import pytest
+from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.core_v1 import ConfigMap
 
 from tests.conformance import sides
 from tests.e2e import build
@@ -110,3 +113,27 @@ def test_python_dynamic(api: kubernetes.client.ApiClient, namespace: str) -> Non
     jobs.create({"metadata": {"name": "nightly"}, "spec": spec}, namespace=namespace)
     assert [item.metadata.name for item in jobs.get(namespace=namespace).items] == ["nightly"]
     jobs.delete("nightly", namespace)
+
+
+@pytest.fixture
+def light(kubeconfig: Path, namespace: str) -> Iterator[lightkube.Client]:
+    """Return lightkube's client of the fake cluster, in the test's namespace."""
+    config = lightkube.KubeConfig.from_file(str(kubeconfig))
+    with lightkube.Client(config, namespace=namespace, field_manager="light") as client:
+        yield client
+
+
+def test_lightkube(light: lightkube.Client, namespace: str) -> None:
+    wanted = ConfigMap(metadata=ObjectMeta(name="a", namespace=namespace), data={"x": "1"})
+    made = light.apply(wanted)
+    assert light.patch(ConfigMap, "a", {"data": {"y": "2"}}).data == {"x": "1", "y": "2"}
+    assert [
+        item.metadata.name for item in light.list(ConfigMap, fields={"metadata.name": "a"})
+    ] == ["a"]
+    with pytest.raises(lightkube.ApiError, match="not found"):
+        light.get(ConfigMap, "absent")
+    events = light.watch(
+        ConfigMap, resource_version=made.metadata.resourceVersion, server_timeout=5
+    )
+    assert next(iter(events))[1].data == {"x": "1", "y": "2"}
+    light.delete(ConfigMap, "a")

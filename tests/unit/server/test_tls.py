@@ -106,6 +106,15 @@ def test_member_name_gets_the_members_certificate_and_h2(served: Served) -> None
     assert server_side.getpeercert()
 
 
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "::1", "node-1"])
+def test_member_behind_a_forwarded_port_has_its_certificate(served: Served, name: str) -> None:
+    context = Contexts(served, KEY, lambda: NOW).etcd("node-1")
+    client = client_of(authorities(served).etcd_ca, alpn="h2")
+    load_client(client, authorities(served).etcd_ca, "etcd-client")
+    assert context is not None
+    assert common_name(handshake(context, client, name)[1]) == "etcd-node-1"
+
+
 def test_member_that_left_is_the_api_server_again(served: Served) -> None:
     contexts = Contexts(served, KEY, lambda: NOW)
     assert contexts.etcd("node-1") is not None

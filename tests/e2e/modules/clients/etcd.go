@@ -82,6 +82,5 @@ func etcdTLS() (*tls.Config, error) {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(authority)
-	// the serving certificate of a member names it
-	return &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: roots, ServerName: *pod}, nil
+	return &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: roots}, nil
 }
