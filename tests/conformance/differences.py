@@ -9,6 +9,3 @@ KNOWN: Final[dict[str, str]] = {
     "core: create another kind": "the text of the conversion of Go's internal types",
     "core: update with another uid": "the text is of the storage, with etcd's key",
 }
-
-#: kubectl's commands, "scenario: command"
-KUBECTL: Final[dict[str, str]] = {}

@@ -31,8 +31,8 @@ from cryptography.x509.oid import NameOID
 
 from capim.certs.issue import new_key
 from tests.conformance import sides
-from tests.conformance.differences import KUBECTL
 from tests.conformance.kubectl_commands import Scenario, scenarios
+from tests.conformance.kubectl_differences import KUBECTL
 from tests.e2e import build
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ _MASKS: Final = tuple(
         (r"kubernetes-admin|\badmin\b", "<admin>"),
         (r"0x[0-9a-f]+", "<pointer>"),
         # whether a watch that is cut by kubectl's own deadline was one is a race in client-go
-        (r"W\d{4} \S+ +\d+ reflector\.go.*\n", ""),
+        (r"[EWI]\d{4} \S+ +\d+ reflector\.go.*\n", ""),
         (r"[EWI]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ ", "<log> "),
         (r" {2,}", "  "),  # a column is as wide as its widest age
         (r" +\n", "\n"),

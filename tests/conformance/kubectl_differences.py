@@ -1,0 +1,105 @@
+"""kubectl's commands that the fake answers otherwise: "scenario: command" -> cause."""
+
+# ruff: noqa: E501 - commands as they stand in the list
+
+from __future__ import annotations
+
+from typing import Final
+
+_DESCRIPTIONS: Final = (
+    "discovery: kubectl explain pods",
+    "discovery: kubectl explain deployment.spec.strategy",
+    "discovery: kubectl explain deployments --api-version=apps/v1",
+    "discovery: kubectl explain cronjob.spec.jobTemplate.spec.template.spec --output=plaintext-openapiv2",
+    "discovery: kubectl explain svc.spec.ports",
+    "discovery: kubectl explain ingress.spec.rules.http.paths.backend",
+    "discovery: kubectl explain crd.spec.versions",
+    "discovery: kubectl explain horizontalpodautoscaler.spec.metrics",
+    "discovery: kubectl explain crontabs",
+)
+
+_BODIES: Final = (
+    "create: kubectl create -f bad.yaml",
+    "create: kubectl create -f bad.yaml --validate=false",
+    "create: kubectl create -f bad.yaml --validate=warn",
+    "apply: kubectl apply -f bad.yaml",
+    "apply: kubectl replace --raw /api/v1/namespaces/$NS/configmaps/plain -f plain.json",
+    """change: kubectl patch deploy web -p '{"spec":{"replicas":"many"}}'""",
+    "change: kubectl patch deploy web -p 'not json'",
+    "discovery: kubectl create -f crontab-bad.yaml",
+)
+
+_ROLES: Final = (
+    "auth: kubectl get clusterrole view -o jsonpath='{.aggregationRule}'",
+    "auth: kubectl get clusterroles -l kubernetes.io/bootstrapping=rbac-defaults -o name",
+    "auth: kubectl get clusterrolebindings -l kubernetes.io/bootstrapping=rbac-defaults -o name",
+    "auth: kubectl describe clusterrole system:basic-user",
+)
+
+_GROUPS: Final = (
+    "discovery: kubectl api-versions",
+    "discovery: kubectl api-resources",
+    "discovery: kubectl api-resources -o wide",
+    "discovery: kubectl api-resources --verbs=list,delete -o name",
+)
+
+_CUSTOM: Final = (
+    "discovery: kubectl get crontabs",
+    "discovery: kubectl get ct mine -o yaml",
+    "discovery: kubectl get ct mine -o wide",
+    """discovery: kubectl patch ct mine --type=merge -p '{"spec":{"replicas":"x"}}'""",
+    "discovery: kubectl get ct",
+    "discovery: kubectl describe ct mine",
+    "discovery: kubectl delete ct --all",
+)
+
+_EPHEMERAL: Final = (
+    "describe: kubectl debug lone --image=busybox --target=absent",
+    "describe: kubectl get pod lone -o yaml",
+)
+
+_WORKLOADS: Final = (
+    "create: kubectl get pdb,quota,ingress,cronjob",
+    "create: kubectl get deploy web -o yaml --show-managed-fields=false",
+    "rollout: kubectl rollout status deploy/web --timeout=10s",
+    "rollout: kubectl rollout history deploy/web",
+    "rollout: kubectl rollout history deploy/web --revision=1",
+    "rollout: kubectl rollout history deploy/web --revision=9",
+    "rollout: kubectl rollout undo deploy/web --dry-run=server",
+    "rollout: kubectl rollout undo deploy/web",
+    "rollout: kubectl rollout undo deploy/web --to-revision=2",
+    r"rollout: kubectl get rs -o custom-columns=D:.spec.replicas,R:.metadata.annotations.deployment\\.kubernetes\\.io/revision --sort-by=.metadata.annotations.deployment\\.kubernetes\\.io/revision",
+    """rollout: kubectl get deploy web -o jsonpath='{.status}' | sed 's/"lastUpdateTime[^,}]*//g;s/"lastTransitionTime[^,}]*//g'""",
+    "rollout: kubectl wait deploy/web --for=condition=Available --timeout=5s",
+    "delete: kubectl get rs -o custom-columns=N:.spec.replicas --no-headers",
+    "delete: kubectl delete rs --all",
+    "delete: kubectl delete cm held --timeout=1s",
+    "describe: kubectl get rs,sts,ds,job,cronjob,pvc -o name",
+    "describe: kubectl describe deploy web",
+    "describe: kubectl describe svc web",
+    "describe: kubectl describe sts set",
+    "describe: kubectl describe job once",
+    "describe: kubectl describe pvc claim",
+    "describe: kubectl describe ingress door",
+    "describe: kubectl describe pdb guard",
+    "describe: kubectl get pods,sts,ds,rs,deploy,job,cronjob,pvc,ingress,networkpolicy,limits,pdb",
+    "describe: kubectl get pods -o wide",
+    "describe: kubectl get deploy,rs,sts,ds -o wide",
+    "describe: kubectl get svc,endpoints,endpointslices -o name",
+    "nodes: kubectl describe node $NAME",
+)
+
+KUBECTL: Final[dict[str, str]] = {
+    **dict.fromkeys(
+        _DESCRIPTIONS,
+        "descriptions come from the Python client, whose fields that refer to a type have none of their own",
+    ),
+    **dict.fromkeys(
+        _BODIES, "bodies and patches are not read strictly yet, in a real server's words"
+    ),
+    **dict.fromkeys(_ROLES, "the roles of a new cluster are not all there yet"),
+    **dict.fromkeys(_GROUPS, "events.k8s.io and autoscaling/v1 are not served yet"),
+    **dict.fromkeys(_CUSTOM, "custom resources are not checked by their schemas yet"),
+    **dict.fromkeys(_EPHEMERAL, "ephemeral containers are not checked yet"),
+    **dict.fromkeys(_WORKLOADS, "no controllers of workloads, services, budgets and claims yet"),
+}
