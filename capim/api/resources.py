@@ -278,6 +278,14 @@ _EVENT_FIELDS: Final = (
 )
 
 
+#: of events.k8s.io, which calls the object that an event is about `regarding`
+_VIEWED_EVENT_FIELDS: Final = (
+    *(it.replace("involvedObject", "regarding") for it in _EVENT_FIELDS[:8]),
+    "reportingController",
+    "type",
+)
+
+
 _RETURNED_WHEN_DELETED: Final = frozenset(
     (group, plural)
     for group, plurals in {
@@ -373,6 +381,7 @@ WORKLOAD_RESOURCES: Final = ResourceTable([
     _row("apps/v1", "deployments", "Deployment", "deploy", sub="scale status", category="all", generation=True),
     _row("apps/v1", "replicasets", "ReplicaSet", "rs", sub="scale status", category="all", generation=True),
     _row("apps/v1", "statefulsets", "StatefulSet", "sts", sub="scale status", category="all", generation=True),
+    _row("events.k8s.io/v1", "events", "Event", "ev", fields=_VIEWED_EVENT_FIELDS, storage="v1"),
     _row(_AUTHENTICATION, "selfsubjectreviews", "SelfSubjectReview", cluster=True, verbs=_CREATE, stored=False),
     _row(_AUTHENTICATION, "tokenreviews", "TokenReview", cluster=True, verbs=_CREATE, stored=False),
     _row(_AUTHORIZATION, "localsubjectaccessreviews", "LocalSubjectAccessReview", verbs=_CREATE, stored=False),
@@ -380,6 +389,7 @@ WORKLOAD_RESOURCES: Final = ResourceTable([
     _row(_AUTHORIZATION, "selfsubjectrulesreviews", "SelfSubjectRulesReview", cluster=True, verbs=_CREATE, stored=False),
     _row(_AUTHORIZATION, "subjectaccessreviews", "SubjectAccessReview", cluster=True, verbs=_CREATE, stored=False),
     _row("autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", "hpa", sub="status", category="all"),
+    _row("autoscaling/v1", "horizontalpodautoscalers", "HorizontalPodAutoscaler", "hpa", sub="status", category="all", storage="autoscaling/v2"),
     _row("batch/v1", "cronjobs", "CronJob", "cj", sub="status", category="all", generation=True),
     _row("batch/v1", "jobs", "Job", sub="status", category="all", generation=True, fields=("status.successful",)),
     _row("certificates.k8s.io/v1", "certificatesigningrequests", "CertificateSigningRequest", "csr", cluster=True, sub="approval status", fields=("spec.signerName",)),

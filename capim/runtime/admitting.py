@@ -6,12 +6,12 @@ its defaults are the client's, what the server adds after that is nobody's.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from capim.runtime import customobjects, customwarnings
+from capim.runtime import customobjects, customwarnings, strategies, subresources, writes
 from capim.runtime.customresources import DEFINITIONS
 from capim.runtime.definitionrules import check_definition
-from capim.runtime.validation import invalid, metadata_causes
+from capim.runtime.validation import check_new_metadata, invalid, metadata_causes
 
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from capim.runtime.lifecycle import Lifecycle
     from capim.runtime.objects import Admission, Change
     from capim.runtime.store import Store
+
+#: in place of a subresource: the simulator writes main resource and status at once
+WHOLE: Final = "*"
 
 
 class Admitting:
@@ -33,6 +36,35 @@ class Admitting:
         self._warnings: list[str] = []
         if rules is not None:
             rules.bind(store)
+
+    def wanted(
+        self,
+        resource: Resource,
+        namespace: str,
+        old: JsonObject,
+        body: JsonObject,
+        subresource: str,
+    ) -> JsonObject:
+        """Return the object that a body makes of an old one, before the server adds anything.
+
+        Raises:
+            APIError: it is meant for another object or version, or changes what cannot change.
+        """
+        view = "" if subresource == WHOLE else subresource
+        made = writes.own_copy(subresources.view_resource(resource, view), body)
+        writes.own_namespace(resource, namespace, made["metadata"])
+        writes.check_same_object(resource, old["metadata"]["name"], made, old)
+        check_new_metadata(resource, made, old)
+        if view:
+            made = subresources.merge_view(resource, made, old, view)
+        writes.carry_over(made, old)
+        if not subresource:
+            if resource.subresource("status"):
+                writes.keep_field(made, old, "status")
+            strategies.prepare_update(resource, made, old)
+        if subresource != WHOLE:
+            made = self.complete(resource, made, old)
+        return made
 
     def complete(self, resource: Resource, body: JsonObject, old: JsonObject | None) -> JsonObject:
         """Return an object as a typed server reads it, with its kind's defaults. Raises APIError."""

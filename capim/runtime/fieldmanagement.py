@@ -239,7 +239,11 @@ class FieldManagement:
 def _zero(resource: Resource, body: JsonObject) -> JsonObject:
     """Return a new object of a kind before anything is set."""
     own = {"apiVersion": body.get("apiVersion"), "kind": body.get("kind")}
-    return own if resource.custom else shapes.zero_object(resource.gvk) | own
+    if resource.custom:
+        return own
+    # a time that nobody gave is written as null, and so it was before
+    times = {name: None for name, value in body.items() if value is None}
+    return shapes.zero_object(resource.gvk) | times | own
 
 
 def _sent_entries(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import orjson
 
 from capim.api import errors
+from capim.api.views import is_view
 from capim.runtime.objects import Page, kind_head
 
 if TYPE_CHECKING:
@@ -60,7 +62,10 @@ def page_at(
         objects = objects_then(table, selection, then.start, resource, changes)
     if resource.custom:
         objects = (stored.served_as(resource) for stored in objects)
-    return take_page(objects, selection, limit=limit, resource_version=then.resource_version)
+    page = take_page(objects, selection, limit=limit, resource_version=then.resource_version)
+    if is_view(resource):
+        page = replace(page, items=[stored.served_as(resource) for stored in page.items])
+    return page
 
 
 def encode_continue(continuation: Continuation) -> str:

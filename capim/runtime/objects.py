@@ -17,6 +17,7 @@ import orjson
 
 from capim.api.resources import Resource
 from capim.api.structural import apply_defaults, prune
+from capim.api.views import is_view, shown
 
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
@@ -85,10 +86,19 @@ class Stored:
         fields["metadata.namespace"] = self.namespace
         return fields
 
+    def is_form_of(self, resource: Resource) -> bool:
+        """Tell whether this group and version of the kind is what is stored."""
+        mine = self.resource
+        return resource is mine or (
+            resource.version == mine.version and resource.group == mine.group
+        )
+
     def served_as(self, resource: Resource) -> Stored:
         """Return the object in another version of its kind, through that version's schema."""
-        if resource.version == self.resource.version:
+        if self.is_form_of(resource):
             return self
+        if is_view(resource):
+            return replace(self, resource=resource, data=shown(resource, self.data))
         if resource.schema != self.resource.schema:
             return replace(self, resource=resource, data=_converted(self, resource))
         rest = self.data[len(_head(self.resource)) :]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from capim.api import errors
+from capim.api.views import is_view, view_of
+from capim.wire.selectors import FieldSelector
 
 if TYPE_CHECKING:
     from capim.api.resources import Resource
     from capim.runtime.objects import Stored
-    from capim.wire.selectors import FieldSelector, LabelSelector
+    from capim.wire.selectors import LabelSelector
 
 _EVERYWHERE = ("metadata.name", "metadata.namespace")
 
@@ -35,6 +37,8 @@ class Selection:
         self._fields = fields or None
         if fields:
             _check_fields(resource, fields)
+            if is_view(resource):
+                self._fields = _of_storage(resource, fields)
 
     @property
     def selective(self) -> bool:
@@ -50,6 +54,17 @@ class Selection:
         if self._labels is not None and not self._labels.matches(stored.labels):
             return False
         return self._fields is None or self._fields.matches(stored.fields())
+
+
+def _of_storage(resource: Resource, fields: FieldSelector) -> FieldSelector:
+    """Return a view's selector in the names of what is stored."""
+    names = view_of(resource).fields
+    return FieldSelector(
+        tuple(
+            (names.get(path, path), operator, value)
+            for path, operator, value in fields.requirements
+        )
+    )
 
 
 def _check_fields(resource: Resource, fields: FieldSelector) -> None:

@@ -67,7 +67,7 @@ class Watch:
         seen = self._select(change) if self._selection.selective else change
         if seen is None:
             return event
-        if seen is change and self.resource.version == change.stored.resource.version:
+        if seen is change and change.stored.is_form_of(self.resource):
             event = event or watch_event(change)
             self._on_event(event)
         else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from capim.api.columns import cells_of, columns_of, conditions_of
 from capim.api.errors import bad_request
+from capim.api.views import is_view, stored_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +43,7 @@ class Tables:
             raise bad_request(f"Unable to convert to Table as requested: includeObject: {why}")
         self._resource = resource
         self._columns = columns_of(resource)
+        self._is_view = is_view(resource)  #: its columns are of what is stored
         self._headed = False  #: the columns were described
         self._clock = clock
         self._api_version = f"meta.k8s.io/{version}"
@@ -71,7 +73,9 @@ class Tables:
         return [column.definition() for column in self._columns]
 
     def _row(self, obj: JsonObject, now: float) -> JsonObject:
-        row: JsonObject = {"cells": cells_of(self._columns, obj, now)}
+        stored = stored_object(self._resource, obj) if self._is_view else obj
+        row: JsonObject = {"cells": cells_of(self._columns, stored, now)}
+        obj = obj if self._include == "Object" else stored
         if conditions := conditions_of(self._resource, obj):
             row["conditions"] = conditions
         row["object"] = self._included(obj)

@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from capim.api.resources import WORKLOAD_RESOURCES
+from capim.api.views import is_view
 from capim.runtime.resourcegroup import ResourceGroup, Stored, WatchEvent
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ NOW = 1_700_000_000.0
 NOW_TEXT = "2023-11-14T22:13:20Z"
 FIRST_VERSION = 1000
 
-SERVED = {resource.plural: resource for resource in WORKLOAD_RESOURCES}
+SERVED = {it.plural: it for it in WORKLOAD_RESOURCES if not is_view(it)}
 CONFIG_MAPS = SERVED["configmaps"]
 SECRETS = SERVED["secrets"]
 NODES = SERVED["nodes"]

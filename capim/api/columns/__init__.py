@@ -61,6 +61,7 @@ _BUILT_IN: Final[dict[tuple[str, str], tuple[Column, ...]]] = {
     ("certificates.k8s.io", "CertificateSigningRequest"): machinery.CERTIFICATE_REQUESTS,
     ("coordination.k8s.io", "Lease"): machinery.LEASES,
     ("discovery.k8s.io", "EndpointSlice"): network.ENDPOINT_SLICES,
+    ("events.k8s.io", "Event"): core.EVENTS,
     ("flowcontrol.apiserver.k8s.io", "FlowSchema"): machinery.FLOW_SCHEMAS,
     ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"): machinery.PRIORITY_LEVELS,
     ("networking.k8s.io", "IPAddress"): network.IP_ADDRESSES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from capim.api.quantities import parse_quantity
-from capim.api.validation import common, field, names, pods
+from capim.api.validation import common, events, field, names, pods
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,7 +70,6 @@ _SCOPES: Final = frozenset(
 )
 _LIMIT_TYPES: Final = frozenset({"Pod", "Container", "PersistentVolumeClaim"})
 _EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-_EVENT_MISMATCH: Final = "does not match event.namespace"
 
 
 def _pod(pod: JsonObject) -> Iterator[Cause]:
@@ -308,13 +307,6 @@ def _endpoints(endpoints: JsonObject) -> Iterator[Cause]:
             yield from common.one_of(f"{inner}.protocol", port.get("protocol"), common.PROTOCOLS)
 
 
-def _event(event: JsonObject) -> Iterator[Cause]:
-    namespace = (event.get("involvedObject") or {}).get("namespace", "")
-    own = event["metadata"].get("namespace", "")
-    if (namespace and namespace != own) or (not namespace and own != "default"):
-        yield field.invalid("involvedObject.namespace", namespace, _EVENT_MISMATCH)
-
-
 def _controller(controller: JsonObject) -> Iterator[Cause]:
     spec: JsonObject = controller.get("spec") or {}
     yield from common.not_negative("spec", spec, "minReadySeconds")
@@ -353,7 +345,7 @@ def _node(node: JsonObject) -> Iterator[Cause]:
 KINDS: Final[dict[str, Callable[[JsonObject], Iterator[Cause]]]] = {
     "configmaps": _config_map,
     "endpoints": _endpoints,
-    "events": _event,
+    "events": events.event,
     "limitranges": _limit_range,
     "nodes": _node,
     "persistentvolumeclaims": lambda claim: claim_spec("spec", claim.get("spec") or {}),

@@ -12,6 +12,7 @@ from capim.api import errors
 from capim.api.canonical import MismatchError, canonical
 from capim.api.defaults import set_defaults
 from capim.api.validation import causes
+from capim.api.views import is_view
 from capim.runtime.kinds.admission import admit
 from capim.runtime.kinds.quotas import Quotas
 from capim.runtime.kinds.services import ServiceRanges
@@ -115,5 +116,6 @@ def complete(resource: Resource, body: JsonObject) -> JsonObject:
     except MismatchError as error:
         text = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}'
         raise errors.bad_request(f"{text}: {error}") from error
-    set_defaults(resource.group_resource, made)
+    if not is_view(resource):  # those of what is stored come with its conversion
+        set_defaults(resource.group_resource, made)
     return made
