@@ -36,10 +36,16 @@ class NodeAddresses:
         self._used.add(index)
         return str(self._network[index])
 
+    def keep(self, address: str) -> None:
+        """Let nobody else have an address that was taken in an earlier life."""
+        self._used.add(self._index(address))
+
     def give_back(self, address: str) -> None:
         """Let another machine have this address."""
-        first = int(self._network.network_address)
-        self._used.discard(int(ipaddress.ip_address(address)) - first)
+        self._used.discard(self._index(address))
+
+    def _index(self, address: str) -> int:
+        return int(ipaddress.ip_address(address)) - int(self._network.network_address)
 
 
 class PodRanges:
@@ -71,11 +77,26 @@ class PodRanges:
             return ""
         return f"{self._address(self._first + index * self._step)}/{self._prefix}"
 
+    def keep(self, pod_cidr: str) -> None:
+        """Let nobody else have a range that was taken in an earlier life; the empty string is nobody's."""
+        if not pod_cidr:
+            return
+        index = self._index(pod_cidr)
+        if index >= self._next:
+            self._free += range(self._next, index)  # larger than all before: still a heap
+            self._next = index + 1
+        elif index in self._free:
+            self._free.remove(index)
+            heapq.heapify(self._free)
+
     def give_back(self, pod_cidr: str) -> None:
         """Let another Node have this range; the empty string is nobody's."""
         if pod_cidr:
-            start = int(ipaddress.ip_network(pod_cidr).network_address)
-            heapq.heappush(self._free, (start - self._first) // self._step)
+            heapq.heappush(self._free, self._index(pod_cidr))
+
+    def _index(self, pod_cidr: str) -> int:
+        start = int(ipaddress.ip_network(pod_cidr).network_address)
+        return (start - self._first) // self._step
 
 
 def _first_network(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

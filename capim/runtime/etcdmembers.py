@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from capim.wire.grpcserver import GrpcCode, GrpcError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 #: what a small kubeadm cluster's etcd shows
 _DB_SIZE_BYTES: Final = 4_500_000
@@ -97,6 +97,7 @@ class EtcdCluster:
         self._changes = 0
         self._members: dict[int, Member] = {}
         self._alarms: set[tuple[int, AlarmType]] = set()
+        self.edition = 0  #: grows with every change of anything here
 
     @property
     def revision(self) -> int:
@@ -107,6 +108,11 @@ class EtcdCluster:
     def raft_index(self) -> int:
         """The log's committed index: one entry a write, and one a change of membership."""
         return self.revision + self._changes
+
+    @property
+    def changes(self) -> int:
+        """How often the membership has changed."""
+        return self._changes
 
     @property
     def alarms(self) -> list[tuple[int, AlarmType]]:
@@ -140,6 +146,7 @@ class EtcdCluster:
         member = Member(member_id, name, version, address, learner)
         self._members[member_id] = member
         self._changes += 1
+        self.edition += 1
         self._elect()
         return member
 
@@ -153,6 +160,7 @@ class EtcdCluster:
             raise member_not_found()
         self._alarms = {alarm for alarm in self._alarms if alarm[0] != member_id}
         self._changes += 1
+        self.edition += 1
         self._elect()
 
     def move_leader(self, target: int) -> None:
@@ -171,10 +179,27 @@ class EtcdCluster:
         if member_id not in self._members:
             raise member_not_found()
         self._alarms.add((member_id, alarm))
+        self.edition += 1
 
     def clear_alarm(self, member_id: int, alarm: AlarmType) -> None:
         """Clear an alarm; clearing one that is not raised changes nothing."""
         self._alarms.discard((member_id, alarm))
+        self.edition += 1
+
+    def restore(
+        self,
+        members: Iterable[Member],
+        *,
+        leader_id: int,
+        raft_term: int,
+        changes: int,
+        alarms: set[tuple[int, AlarmType]],
+    ) -> None:
+        """Become what an earlier life was; `members` with the longest-standing first."""
+        self._members = {member.id: member for member in members}
+        self.leader_id, self.raft_term = leader_id, raft_term
+        self._changes, self._alarms = changes, alarms
+        self.edition += 1
 
     def status(self, member: Member) -> MemberStatus:
         """Return what this member says of itself and of the cluster."""
@@ -200,6 +225,7 @@ class EtcdCluster:
         if self.leader_id != member_id:
             self.leader_id = member_id
             self.raft_term += 1
+            self.edition += 1
 
 
 def _host(address: str) -> str:

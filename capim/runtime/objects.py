@@ -154,13 +154,26 @@ def encode(resource: Resource, body: JsonObject, resource_version: int) -> Store
         metadata["resourceVersion"] = str(resource_version)
     ordered = {"apiVersion": resource.api_version, "kind": resource.kind} | body
     ordered["apiVersion"], ordered["kind"] = resource.api_version, resource.kind
+    # its buffer is longer than the text: up to 8 KiB
+    data = bytes(memoryview(orjson.dumps(ordered)))
+    return _stored(resource, body, resource_version, data)
+
+
+def decode(resource: Resource, data: bytes) -> Stored:
+    """Make what `encode` made of an object from the bytes it was encoded as. Raises ValueError."""
+    body = orjson.loads(data)
+    return _stored(resource, body, int(body["metadata"]["resourceVersion"]), data)
+
+
+def _stored(resource: Resource, body: JsonObject, resource_version: int, data: bytes) -> Stored:
+    metadata = body["metadata"]
     return Stored(
         resource,
         metadata.get("namespace", ""),
         metadata["name"],
         metadata["uid"],
         resource_version,
-        bytes(memoryview(orjson.dumps(ordered))),  # its buffer is longer than the text: up to 8 KiB
+        data,
         metadata.get("labels") or _NO_LABELS,
         tuple(owner["uid"] for owner in metadata.get("ownerReferences") or ()),
         tuple(metadata.get("finalizers") or ()),

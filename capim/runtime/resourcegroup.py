@@ -42,12 +42,13 @@ from capim.runtime.views import changed_form, new_form
 from capim.wire.managedfields import same_but_for_times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from capim.api.meta import JsonObject
     from capim.api.resources import Resource, ResourceTable
     from capim.runtime.kinds.rules import BuiltinRules
-    from capim.runtime.objects import Change
+    from capim.runtime.objects import Change, EventType
+    from capim.runtime.watchlog import WatchLog
     from capim.wire.selectors import FieldSelector, LabelSelector
 
 __all__ = [
@@ -115,6 +116,36 @@ class ResourceGroup:
     def resource_version(self) -> int:
         """The version of the last change."""
         return self._store.version
+
+    @property
+    def history(self) -> WatchLog:
+        """The last changes, as far back as they are held."""
+        return self._store.log
+
+    def objects_at_floor(self) -> Iterable[Stored]:
+        """Return the objects as they were where history begins: with it, they are what there is now."""
+        return self._store.at_floor()
+
+    def restore(
+        self, objects: Iterable[Stored], changes: Iterable[tuple[EventType, Stored]]
+    ) -> None:
+        """Become what an earlier life was: a new group takes its objects, then its history.
+
+        Both are read as they are needed: a definition among them decides how what follows is read.
+        `settle` must follow.
+        """
+        for stored in objects:
+            self._store.load(stored)
+        for event, stored in changes:
+            self._store.replay(event, stored)
+
+    def settle(self) -> None:
+        """Do what follows from a restored life; nothing, where that life had come to rest."""
+        self._settle()
+
+    def skip_to(self, version: int) -> None:
+        """Begin at a later version, without history: what came after the last one known may be lost."""
+        self._store.skip_to(version)
 
     @property
     def watches(self) -> int:

@@ -70,18 +70,54 @@ class Store:
     ) -> Stored:
         """Make a change; DELETED removes the object. The body's metadata is the store's from now on."""
         stored = encode(resource, body, self.version + 1)
-        table = self.table(resource.group_resource)
-        if event == "DELETED":
-            table.remove(stored.key)
-        else:
-            table.put(stored)
-        self.version += 1
         change = Change(event, stored, previous)
-        self.log.append(change)
+        self._apply(change)
         self.subscriptions.queue(change)
         if self.observe is not None:
             self.observe(change)
         return stored
+
+    def load(self, stored: Stored) -> None:
+        """Put an object of an earlier life where it was; it is no change of this one."""
+        self.table(stored.resource.group_resource).put(stored)
+        if self.observe is not None:
+            self.observe(Change("ADDED", stored, None))
+
+    def replay(self, event: EventType, stored: Stored) -> None:
+        """Make a change of an earlier life again, at its version: watches may go on from there."""
+        change = Change(event, stored, self.at(ref_of(stored)))
+        self._apply(change)
+        if self.observe is not None:
+            self.observe(change)
+
+    def skip_to(self, version: int) -> None:
+        """Take no version up to this one, and forget the history."""
+        self.version = max(self.version, version)
+        self.log.clear(self.version)
+
+    def at_floor(self) -> Iterator[Stored]:
+        """Yield the objects as they were where history begins; definitions of kinds come first."""
+        objects = {
+            ref_of(stored): stored
+            for table in self.tables()
+            for stored in table.slice(0, len(table))
+        }
+        for change in self.log.newest_first():
+            if change.previous is None:
+                del objects[ref_of(change.stored)]
+            else:
+                objects[ref_of(change.stored)] = change.previous
+        return iter(sorted(objects.values(), key=lambda stored: stored.resource.custom))
+
+    def _apply(self, change: Change) -> None:
+        stored = change.stored
+        table = self.table(stored.resource.group_resource)
+        if change.type == "DELETED":
+            table.remove(stored.key)
+        else:
+            table.put(stored)
+        self.version = stored.resource_version
+        self.log.append(change)
 
     def validate(self) -> None:
         """Raise AssertionError where an invariant is broken; for tests."""

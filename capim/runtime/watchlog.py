@@ -57,6 +57,11 @@ class WatchLog:
             self._bytes -= len(dropped.data)
             self._floor = dropped.resource_version
 
+    def clear(self, floor: int) -> None:
+        """Forget all, and hold what comes after this version."""
+        self._changes.clear()
+        self._bytes, self._floor = 0, floor
+
     def since(self, resource_version: int) -> Iterator[Change]:
         """Return what happened after `resource_version`, oldest first; checks before it yields.
 
@@ -69,6 +74,10 @@ class WatchLog:
             self._changes, resource_version, key=lambda change: change.stored.resource_version
         )
         return islice(self._changes, first, None)
+
+    def newest_first(self) -> Iterator[Change]:
+        """Return all changes that are held, backwards."""
+        return reversed(self._changes)
 
     def validate(self) -> None:
         """Raise AssertionError where an invariant is broken; for tests."""

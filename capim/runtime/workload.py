@@ -78,6 +78,8 @@ class WorkloadCluster:
         self._controllers = ControllerManager(self.group, root_ca=self._root_ca)
         self._controllers.wake = self._wake
         self._advancing = False
+        #: names of machines that have changed, or gone, since whoever writes them down cleared it
+        self.unsaved: set[str] = set()
         #: called when `advance` has something to do that `next_deadline` did not say before
         self.on_work: Callable[[], None] = lambda: None
 
@@ -195,8 +197,23 @@ class WorkloadCluster:
         machine = SimulatedMachine(spec, created_at=created_at)
         machine.address = self._addresses.take(spec.uid)
         self._machines[spec.name] = machine
-        self._changed[spec.name] = None
+        self._note_change(spec.name)
         self._schedule(machine)
+
+    def restore_machine(self, machine: SimulatedMachine) -> None:
+        """Let a machine of an earlier life be here again; the objects it made come by themselves."""
+        name = machine.spec.name
+        self._addresses.keep(machine.address)
+        self._pod_ranges.keep(machine.pod_cidr)
+        self._machines[name] = machine
+        if Phase.API_SERVER in machine.done:
+            self._api_servers.add(name)
+        self._changed[name] = None
+        self._schedule(machine)
+
+    def _note_change(self, name: str) -> None:
+        self._changed[name] = None
+        self.unsaved.add(name)
 
     def _update_machine(self, machine: SimulatedMachine, spec: MachineSpec) -> None:
         if set(machine.done) - set(spec.done):
@@ -205,7 +222,7 @@ class WorkloadCluster:
             return
         machine.spec = replace(machine.spec, version=spec.version)
         machine.check_version()
-        self._changed[spec.name] = None
+        self._note_change(spec.name)
         if Phase.NODE in machine.done and Phase.NODE not in machine.failed:
             self._inhabitants.change_version(machine)
         self._schedule(machine)
@@ -226,6 +243,7 @@ class WorkloadCluster:
         self._pod_ranges.give_back(machine.pod_cidr)
         self._addresses.give_back(machine.address)
         self._changed.pop(name, None)
+        self.unsaved.add(name)
         del self._machines[name]
         return True
 
@@ -303,7 +321,7 @@ class WorkloadCluster:
     def _end_phase(self, machine: SimulatedMachine, phase: Phase, at: float) -> None:
         """Note that a phase has ended and make what it makes, dated `at`."""
         machine.done[phase] = at
-        self._changed[machine.spec.name] = None
+        self._note_change(machine.spec.name)
         self._moment = at
         try:
             if phase is Phase.NODE:
