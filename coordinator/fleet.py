@@ -64,6 +64,14 @@ class FleetOptions(LinkOptions, Protocol):
         """What decides who may do what in workload clusters."""
 
     @property
+    def state_dir(self) -> str:
+        """Folder of the workers' journals; empty: they keep none."""
+
+    @property
+    def journal_sync(self) -> str:
+        """`normal` or `full`."""
+
+    @property
     def verbosity(self) -> int:
         """`--v`."""
 
@@ -145,7 +153,11 @@ class Fleet:
 
     def _worker_args(self) -> list[str]:
         options = self._options
+        journal: tuple[str, ...] = ()
+        if options.state_dir:
+            journal = ("--state-dir", options.state_dir, "--journal-sync", options.journal_sync)
         return [
+            *journal,
             *("--bind-host", options.bind_host),
             *("--v", str(options.verbosity), "--logging-format", options.logging_format),
             *("--workload-authorization", options.workload_authorization),

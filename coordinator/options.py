@@ -70,6 +70,8 @@ class Options:
     remote_workers: tuple[tuple[str, str], ...] = ()  #: name and advertised host of each
     worker_listen: str = ""
     worker_keys: str = ""
+    state_dir: str = ""
+    journal_sync: str = "normal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,12 @@ def _whole(text: str) -> int:
     if number < 0:
         raise ValueError("negative")
     return number
+
+
+def _journal_sync(text: str) -> str:
+    if text not in {"normal", "full"}:
+        raise ValueError(text)
+    return text
 
 
 def _remote_workers(text: str) -> tuple[tuple[str, str], ...]:
@@ -269,6 +277,18 @@ FLAGS: Final = (
         "worker_listen", _tcp_address, _A_TCP_ADDRESS, "Where the remote workers connect, by TCP."
     ),
     _Flag("worker_keys", str, _A_TEXT, "Folder of the keys for that connection: see `capim keys`."),
+    _Flag(
+        "state_dir",
+        str,
+        _A_TEXT,
+        "Folder of the workers' journals: workload clusters outlive any process; empty: they do not.",
+    ),
+    _Flag(
+        "journal_sync",
+        _journal_sync,
+        "normal or full",
+        "What the journal survives: any process's death, or loss of power as well (slower).",
+    ),
     _Flag("debug_address", _address, _AN_ADDRESS, "Serves /listeners and /clusters."),
     _Flag(
         "workload_authorization",

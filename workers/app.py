@@ -29,6 +29,8 @@ from capim.messaging.keys import COORDINATOR, KeyFileError, load_pair, load_publ
 from capim.messaging.sockets import PeerBusyError, WorkerSocket
 from capim.server.requestlog import request_log
 from workers import state as s
+from workers.journal import Journal
+from workers.journalfile import JournalError
 from workers.listeners import Listeners
 from workers.views import Views
 
@@ -52,6 +54,12 @@ class WorkerOptions:
     logging_format: str
     workload_authorization: Authorization
     keys: Path | None = None  #: folder of the keys for a coordinator on another host
+    state_dir: Path | None = (
+        None  #: holds the journal; None: what is in memory is lost with the process
+    )
+    journal_sync: str = (
+        "normal"  #: what it survives: `normal` any process's death, `full` loss of power
+    )
 
 
 def parse_options(arguments: Sequence[str] | None = None) -> WorkerOptions:
@@ -74,6 +82,15 @@ def parse_options(arguments: Sequence[str] | None = None) -> WorkerOptions:
         choices=tuple(Authorization),
         default=Authorization.ALWAYS_ALLOW,
     )
+    parser.add_argument(
+        "--state-dir", type=Path, help="folder of the journal; none: nothing is kept"
+    )
+    parser.add_argument(
+        "--journal-sync",
+        choices=("normal", "full"),
+        default="normal",
+        help="normal: the journal survives any process's death; full: loss of power as well, slower",
+    )
     options = WorkerOptions(**vars(parser.parse_args(arguments)))
     if options.connect.startswith("tcp://") and options.keys is None:
         parser.error("--connect tcp://... needs --keys: `capim keys` makes them")
@@ -87,11 +104,13 @@ class Worker:
         self._options = options
         self._scope = scope
         self._clock = clock
+        self._journal = _open_journal(options, clock)
         self._state = s.WorkerState(
             options.name,
             life=secrets.token_hex(8),
             pid=os.getpid(),
             clock=clock,
+            keeper=self._journal,
         )
         self._state.on_work = self._plan_tick
         self._listeners = Listeners(
@@ -100,6 +119,7 @@ class Worker:
             clock=clock,
             request_log=request_log(options.verbosity),
             authorization=options.workload_authorization,
+            barrier_of=self._journal.of if self._journal else None,
         )
         self._views = Views(self._state, self._listeners)
         self._todo: asyncio.Queue[s.Instruction] = asyncio.Queue()
@@ -114,9 +134,11 @@ class Worker:
         self._take([self._state.register()])
 
     async def stop(self) -> None:
-        """Close every listener and the socket."""
+        """Close every listener, the socket and the journal."""
         await self._listeners.close()
         self._socket.close()
+        if self._journal is not None:
+            await self._journal.close()
         if self._timer is not None:
             self._timer.cancel()
 
@@ -145,6 +167,8 @@ class Worker:
     async def _do(self, instruction: s.Instruction) -> None:
         match instruction:
             case s.Send():
+                if self._journal is not None:  # what is reported must not be undone by a crash
+                    await self._journal.settle()
                 self._send(instruction.report)
             case s.AnswerQuery():
                 body = self._views.answer(instruction.subject)
@@ -202,6 +226,14 @@ def _connect(options: WorkerOptions, on_message: Callable[[Message], None]) -> W
     )
 
 
+def _open_journal(options: WorkerOptions, clock: Clock) -> Journal | None:
+    """Open this worker's journal, if it is to have one. Raises JournalError."""
+    if options.state_dir is None:
+        return None
+    path = options.state_dir / f"{options.name}.journal"
+    return Journal(path, full_sync=options.journal_sync == "full", clock=clock)
+
+
 def _hold_lock(options: WorkerOptions) -> int:
     """Hold `<name>.lock` for the life of this process and write our ID into it.
 
@@ -244,7 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lock = _hold_lock(options)
     try:
         return uvloop.run(run(options))
-    except KeyFileError as error:
+    except (KeyFileError, JournalError) as error:
         sys.stderr.write(f"capim worker: {error}\n")
         return 2
     finally:

@@ -15,11 +15,14 @@ from capim.server.ports import PortOccupied
 from capim.server.served import Authorities, Served
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from capim.aio.clock import Clock
     from capim.aio.tasks import TaskScope
     from capim.api.gvk import NamespacedName
     from capim.api.workload import ClusterSpec
     from capim.runtime.workload import WorkloadCluster
+    from capim.server.outlet import Barrier
     from capim.server.requestlog import RequestLog
 
 _log = structlog.get_logger(__name__)
@@ -36,8 +39,10 @@ class Listeners:
         clock: Clock,
         request_log: RequestLog | None = None,
         authorization: Authorization = Authorization.ALWAYS_ALLOW,
+        barrier_of: Callable[[WorkloadCluster], Barrier] | None = None,
     ) -> None:
         self._authorization = authorization
+        self._barrier_of = barrier_of
         self._bind_host = bind_host
         self._scope = scope
         self._clock = clock
@@ -48,6 +53,8 @@ class Listeners:
     def bind(self, cluster: WorkloadCluster) -> str | None:
         """Take a cluster's port; return why it could not be taken, or None."""
         served = _served(cluster, self._bind_host, self._authorization)
+        if self._barrier_of is not None:
+            served.barrier = self._barrier_of(cluster)
         listener = Listener(
             served,
             scope=self._scope,

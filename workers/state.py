@@ -12,7 +12,7 @@ import heapq
 import math
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from capim.api.gvk import NamespacedName
 from capim.api.workload import ListenerState, ListenerStatus
@@ -101,6 +101,24 @@ Instruction: TypeAlias = (
 )
 
 
+class Keeper(Protocol):
+    """Writes clusters down, and knows earlier lives of them."""
+
+    def build(
+        self, spec: ClusterSpec, make: Callable[[ClusterSpec, int | None], WorkloadCluster]
+    ) -> WorkloadCluster:
+        """Return a cluster as it was; `make` makes an empty one that begins at a version, None: above all."""
+
+    def touch(self, cluster: WorkloadCluster) -> None:
+        """Write down what may be new of a cluster."""
+
+    def drop(self, cluster: WorkloadCluster) -> None:
+        """Let go of a cluster; what is written down of it stays."""
+
+    def forget(self, uid: str) -> None:
+        """Remove what is written down of a cluster that is not to come back."""
+
+
 @dataclass(slots=True)
 class Held:
     """A cluster of the shard and its listener as far as the shell reported it."""
@@ -127,6 +145,7 @@ class WorkerState:
         life: str,
         pid: int,
         clock: Callable[[], float],
+        keeper: Keeper | None = None,
     ) -> None:
         self.name = name
         self.life = life
@@ -135,6 +154,7 @@ class WorkerState:
         self.synced = False
         self.clusters: dict[NamespacedName, Held] = {}
         self._clock = clock
+        self._keeper = keeper
         self._orphan_after_s = _ORPHAN_AFTER_S
         self._heard_at = clock()
         self._registered_at = clock()
@@ -181,6 +201,7 @@ class WorkerState:
                 held = self.clusters.get(command.cluster)
                 if held is not None and held.cluster.spec.uid == command.uid:
                     yield from self._drop(command.cluster)
+                self._forget(command.uid)
                 yield Send(m.ClusterGone(self.name, self.life, command.cluster, command.uid))
             case _:
                 return  # a machine of a cluster not held here: the next Sync brings both
@@ -188,6 +209,7 @@ class WorkerState:
     def _remove_machine(self, command: m.RemoveMachine) -> Iterator[Instruction]:
         if held := self.clusters.get(command.cluster):
             held.cluster.remove_machine(command.name, command.uid)
+            self._touch(held)
             yield from self._serve(held)
         gone = m.MachineGone(self.name, self.life, command.cluster, command.name, command.uid)
         yield Send(gone)
@@ -209,6 +231,7 @@ class WorkerState:
                 held_cluster.cluster.ensure_machine(machine)
         for held in self.clusters.values():
             held.cluster.advance()
+            self._touch(held)
         self.synced, self._must_register = True, False
         for key, held in self.clusters.items():
             yield from self._serve(held)
@@ -230,10 +253,12 @@ class WorkerState:
     def _ensure_cluster(self, spec: ClusterSpec) -> Iterator[Instruction]:
         held = self.clusters.get(spec.key)
         if held is not None and held.cluster.spec.uid != spec.uid:
+            self._forget(held.cluster.spec.uid)
             yield from self._drop(spec.key)
             held = None
         if held is None:
-            self.clusters[spec.key] = Held(self._build(spec))
+            build = self._keeper.build(spec, self._make) if self._keeper else self._make(spec)
+            self.clusters[spec.key] = Held(build)
             yield BindListener(spec.key)
             return
         before = held.cluster.spec
@@ -245,17 +270,18 @@ class WorkerState:
         elif _certificates(before) != _certificates(spec):
             yield RenewListener(spec.key)
 
-    def _build(self, spec: ClusterSpec) -> WorkloadCluster:
+    def _make(self, spec: ClusterSpec, first_version: int | None = None) -> WorkloadCluster:
+        """Make an empty cluster; `first_version`: the one an earlier life of it began with."""
         # Milliseconds of the wall clock: above what an earlier life can have reached, in this process
         # or another, unless it wrote more than a thousand times a second for its whole life.
-        first_version = max(int(self._clock() * 1000), self._version_floor + 1)
+        newest = max(int(self._clock() * 1000), self._version_floor + 1)
         # The version goes into the seed: UIDs drawn in one life must not come again in the next.
-        rng = random.Random(f"{spec.uid}/{first_version}")  # noqa: S311 - no secrets
+        rng = random.Random(f"{spec.uid}/{newest}")  # noqa: S311 - no secrets
         cluster = WorkloadCluster(
             spec,
             clock=self._clock,
             rng=rng,
-            first_version=first_version,
+            first_version=newest if first_version is None else first_version,
         )
         cluster.on_work = lambda: self._wake(cluster)
         return cluster
@@ -267,8 +293,14 @@ class WorkerState:
             self._plan(cluster.key, self._clock())
             self.on_work()
 
+    def _forget(self, uid: str) -> None:
+        if self._keeper is not None:
+            self._keeper.forget(uid)
+
     def _drop(self, key: NamespacedName) -> Iterator[Instruction]:
         held = self.clusters.pop(key)
+        if self._keeper is not None:
+            self._keeper.drop(held.cluster)
         self._planned.pop(key, None)
         self._version_floor = max(self._version_floor, held.cluster.group.resource_version)
         yield DropListener(key)
@@ -279,9 +311,14 @@ class WorkerState:
         if held is None:
             return
         changed = held.cluster.advance()
+        self._touch(held)
         yield from self._serve(held)
         yield from self._report_machines(changed)
         self._schedule(key)
+
+    def _touch(self, held: Held) -> None:
+        if self._keeper is not None:
+            self._keeper.touch(held.cluster)
 
     def _serve(self, held: Held) -> Iterator[Instruction]:
         """Open the listener with the first API server, close it with the last."""

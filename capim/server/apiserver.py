@@ -50,6 +50,7 @@ _log = structlog.get_logger(__name__)
 _PARSED_LIMIT: Final = 64
 #: programs behind which a person sits, as a real server tells them
 _PEOPLE: Final = (b"curl", b"Wget", b"Mozilla/5.0")
+_READS: Final = frozenset({"get", "list", "watch"})
 _TRUE: Final = frozenset({"1", "true", "True", "TRUE", "t", "T"})
 
 
@@ -163,6 +164,7 @@ class ApiServer:
             return 101
         else:
             writer = self._writer(exchange, info)
+            self._check_writable(info)
             answered = self._respond(exchange, info, user)
             if answered is None:
                 return 200
@@ -189,6 +191,13 @@ class ApiServer:
         plan = plan_watch(info, self._rng)
         session = WatchSession(self._group, info, plan, self._writer(exchange, info))
         session.start(exchange, selectors, self._rng)
+
+    def _check_writable(self, info: RequestInfo) -> None:
+        """Refuse what could not be written down. Raises APIError: InternalError."""
+        barrier = self._served.barrier
+        if barrier is not None and barrier.broken and info.verb not in _READS:
+            why = f"Internal error occurred: the journal cannot be written: {barrier.broken}"
+            raise APIError("InternalError", 500, f"{why}; reads go on, writes when it can be again")
 
     def _refused(self, exchange: Exchange, error: APIError) -> Response:
         media = error_media_of(exchange.headers.get(b"accept", b"").decode("latin-1"))

@@ -20,6 +20,7 @@ from capim.server.auth import user_of_certificate
 from capim.server.etcd import EtcdProtocol
 from capim.server.forwarding import Forwarder
 from capim.server.http import HttpConnection
+from capim.server.outlet import outlet
 from capim.server.ports import PortOccupied, allow_listen, bind_port
 from capim.server.served import Authorities, Served
 from capim.server.tls import Contexts, ServingKey
@@ -166,7 +167,7 @@ class Listener:
             return
         self._transports[transport] = protocol
         transport.set_protocol(protocol)
-        protocol.connection_made(transport)
+        protocol.connection_made(outlet(transport, self._served.barrier))
 
     def _protocol_for(self, connection: ssl.SSLObject) -> asyncio.Protocol | None:
         """Make what serves a connection after its handshake; None: it is refused."""

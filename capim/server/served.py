@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from capim.api.workload import Authorization, KeyPair
 from capim.runtime.etcdmembers import EtcdCluster
 from capim.runtime.resourcegroup import ResourceGroup
+from capim.server.outlet import Barrier
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,4 +36,7 @@ class Served:
     service_domain: str = "cluster.local"
     extra_hosts: tuple[str, ...] = ()  #: more names for the serving certificate
     authorization: Authorization = Authorization.ALWAYS_ALLOW  #: who is known may do what
+    barrier: Barrier | None = (
+        None  #: what is not behind it yet leaves no connection; None: no journal
+    )
     unserved: str = ""  #: what to tell a client that asks for a kind which is not here

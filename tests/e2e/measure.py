@@ -5,7 +5,8 @@
 Every run has a testbed of its own, and runs of the two providers alternate, so that a machine that
 grows slower or faster favours neither. Medians go to standard output as a Markdown table, every
 single run to standard error as JSON. CPU and memory are those of the provider's processes, children
-included, by /proc; `idle CPU` is what they use while nothing changes.
+included, by /proc; `idle CPU` is what they use while nothing changes. `--provider journal` is CAPIM with
+a journal; without `--provider` CAPIM without one runs beside the Go provider.
 """
 
 from __future__ import annotations
@@ -136,7 +137,7 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=3, help="of each provider")
     parser.add_argument("--idle", type=float, default=30, help="seconds")
-    parser.add_argument("--provider", choices=("capim", "go"), action="append")
+    parser.add_argument("--provider", choices=("capim", "journal", "go"), action="append")
     options = parser.parse_args()
     load = Load(options.line, options.clusters, options.workers, options.delays, options.idle)
     processes.adopt_orphans()

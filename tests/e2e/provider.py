@@ -87,7 +87,7 @@ class CapimProvider:
 
     name = "capim"
 
-    def __init__(self, testbed: Testbed, *, port_count: int) -> None:
+    def __init__(self, testbed: Testbed, *, port_count: int, journal: bool = False) -> None:
         self._testbed = testbed
         self._former: list[Process] = []  # killed coordinators, whose workers live on
         self.manager = Manager.on_free_ports("capim", _DEPLOY / "default")
@@ -95,6 +95,8 @@ class CapimProvider:
         # not in the testbed's folder: a Unix socket's path has room for a hundred characters
         self.runtime = tempfile.mkdtemp(prefix="capim-e2e-")
         [self._debug_port] = ports.free_ports(1)
+        self.journal_flag = f"--state-dir={self.runtime}/state"
+        self._flags = [self.journal_flag] if journal else []
         documents = manifests.kustomize(self.manager.config)
         testbed.install_definitions(documents, self.manager.webhook_port)
         self._process = self.start()
@@ -122,7 +124,7 @@ class CapimProvider:
 
     def start(self, *, ports: range | None = None, flags: Sequence[str] = ()) -> Process:
         """Start the manager, again after it was killed, and wait until it is ready."""
-        command = [*capim_command(), "manager", *self.arguments(ports=ports), *flags]
+        command = [*capim_command(), "manager", *self.arguments(ports=ports), *self._flags, *flags]
         self._process = Process.start(
             "capim",
             command,
@@ -167,6 +169,6 @@ class CapimProvider:
 
 def start(name: str, testbed: Testbed, *, port_count: int = PORT_COUNT) -> Provider:
     """Start the provider of that name on `testbed`; the Go provider's port range is its own."""
-    if name == "capim":
-        return CapimProvider(testbed, port_count=port_count)
-    return GoProvider(testbed)
+    if name == "go":
+        return GoProvider(testbed)
+    return CapimProvider(testbed, port_count=port_count, journal=name == "journal")

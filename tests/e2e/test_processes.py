@@ -14,6 +14,7 @@ from tests.e2e.kube import Kube, KubeError, wait_until
 
 if TYPE_CHECKING:
     from tests.e2e.fleet import Fleet
+    from tests.e2e.kube import JsonObject
     from tests.e2e.provider import CapimProvider
 
 _NAMES = ("one", *(f"other-{number}" for number in range(9)))
@@ -57,6 +58,53 @@ def test_crashes(fleet: Fleet, capim: CapimProvider, request: pytest.FixtureRequ
     fleet.resize("one", fleet.size(1, _WORKERS + 1))
     fleet.wait_running(["one"], fleet.size(1, _WORKERS + 1))
     fleet.delete(_NAMES)
+
+
+# as above
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_journal(fleet: Fleet, capim: CapimProvider) -> None:
+    """With a journal all processes may be killed at once, and clients find every object as it was."""
+    capim.restart(flags=[capim.journal_flag])
+    fleet.apply_class()
+    fleet.create("kept", fleet.size(1, 1))
+    fleet.wait_running(["kept"], fleet.size(1, 1))
+    kube = fleet.workload("kept")
+    kube.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mine"}}, "default")
+    machines, before = fleet.uids("kept"), _contents(kube)
+
+    victims = capim.workers()
+    capim.kill_coordinator()
+    for victim in victims:
+        processes.kill(victim)
+    capim.start(flags=[capim.journal_flag])
+    wait_until(lambda: _unanswered(kube), _BACK_WITHIN_S, "the workload API answers again")
+    after = _contents(kube)
+    assert after.keys() == before.keys()
+    changed = {name for name in before if after[name] != before[name]}
+    # what Cluster API may have written meanwhile
+    assert not {name for name in changed if not name.startswith("Node/")}
+    fleet.wait_running(["kept"], fleet.size(1, 1))
+    assert fleet.uids("kept") == machines
+    fleet.delete(["kept"])
+    capim.restart()
+
+
+def _contents(kube: Kube) -> dict[str, JsonObject]:
+    """Return all there is of some kinds, with UIDs and resource versions."""
+    kinds = ("Namespace", "Node", "Pod", "ConfigMap", "Secret")
+    return {
+        f"{kind}/{item['metadata'].get('namespace', '')}/{item['metadata']['name']}": item
+        for kind in kinds
+        for item in kube.list(kind)
+    }
+
+
+def _unanswered(kube: Kube) -> list[str]:
+    try:
+        kube.list("Node")
+    except (KubeError, urllib3.exceptions.HTTPError) as error:
+        return [str(error)]
+    return []
 
 
 def _picture(fleet: Fleet, clients: dict[str, Kube]) -> _Picture:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import pickle
 import signal
@@ -20,6 +21,7 @@ import pytest
 from capim.aio.clock import wall_clock
 from capim.aio.tasks import TaskScope
 from capim.api.gvk import NamespacedName
+from capim.api.meta import JsonObject
 from capim.api.workload import ClusterSpec, ListenerState, MachineSpec, Phase
 from capim.certs.contexts import load_chain
 from capim.certs.issue import client_certificate, new_key, self_signed_ca
@@ -50,6 +52,8 @@ class Options:
     remote_workers: tuple[tuple[str, str], ...] = ()
     worker_listen: str = ""
     worker_keys: str = ""
+    state_dir: str = ""
+    journal_sync: str = "normal"
 
 
 def machine(name: str, *, control_plane: bool) -> MachineSpec:
@@ -252,5 +256,48 @@ def test_two_coordinators_do_not_share_a_folder(tmp_path: Path) -> None:
             other = Fleet(Options(str(tmp_path)), wall_clock, scope)
             with pytest.raises(ValueError, match="in use by another coordinator"):
                 await other.start(installation="i", epoch=None)
+
+    asyncio.run(scenario())
+
+
+async def put_config_map(one: Running, session: aiohttp.ClientSession) -> JsonObject:
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mine"}}
+    url = f"https://127.0.0.1:{one.spec.port}/api/v1/namespaces/default/configmaps"
+    async with session.post(url, json=body, ssl=client_context()) as answer:
+        assert answer.status == 201
+        made: JsonObject = await answer.json()
+        return made
+
+
+async def changes_since(one: Running, session: aiohttp.ClientSession, version: str) -> list[str]:
+    """Return the names in a watch's first events from a version on."""
+    url = f"https://127.0.0.1:{one.spec.port}/api/v1/configmaps"
+    query = {"watch": "1", "resourceVersion": version, "timeoutSeconds": "1"}
+    async with session.get(url, params=query, ssl=client_context()) as answer:
+        events = [json.loads(line) async for line in answer.content]
+    return [f"{event['type']} {event['object']['metadata']['name']}" for event in events]
+
+
+def test_a_killed_worker_with_a_journal_has_lost_nothing(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        options = Options(str(tmp_path), state_dir=str(tmp_path / "state"))
+        async with (
+            TaskScope() as scope,
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session,
+        ):
+            one = Running(tmp_path, free_port(), scope, options=options)
+            try:
+                await one.start()
+                await one.until(one.up)
+                made, pid = await put_config_map(one, session), one.worker_pid()
+                os.kill(pid, signal.SIGKILL)
+                await one.until(lambda: one.worker_pid() != pid and one.up())
+                url = f"https://127.0.0.1:{one.spec.port}/api/v1/namespaces/default/configmaps/mine"
+                async with session.get(url, ssl=client_context()) as answer:
+                    assert await answer.json() == made
+                before = str(int(made["metadata"]["resourceVersion"]) - 1)
+                assert await changes_since(one, session, before) == ["ADDED mine"]
+            finally:
+                await one.fleet.stop()
 
     asyncio.run(scenario())

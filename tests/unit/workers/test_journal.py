@@ -1,0 +1,232 @@
+"""Group commit: what waits for it, what a crash leaves, and what happens when nothing can be written."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import sqlite3
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from capim.aio.clock import ManualClock
+from capim.api.gvk import GVR, NamespacedName
+from capim.api.workload import ClusterSpec, MachineSpec
+from capim.runtime.workload import WorkloadCluster
+from workers import journal as j
+from workers.journalfile import JournalFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+    from pathlib import Path
+
+    from workers.journalfile import Entry
+
+KEY = NamespacedName("default", "one")
+CONFIG_MAPS = GVR("", "v1", "configmaps")
+CLOCK = ManualClock()
+
+
+def spec(uid: str = "u1") -> ClusterSpec:
+    return ClusterSpec(KEY, uid, "10.0.0.1", 20000, "10.0.0.1:20000")
+
+
+def make(cluster: ClusterSpec, first_version: int | None) -> WorkloadCluster:
+    rng = random.Random(1)  # noqa: S311 - uids of a test
+    return WorkloadCluster(cluster, clock=CLOCK, rng=rng, first_version=first_version or 1000)
+
+
+def write(cluster: WorkloadCluster, name: str) -> None:
+    resource = cluster.group.resources.by_gvr(CONFIG_MAPS)
+    assert resource is not None
+    cluster.group.create(resource, "default", {"metadata": {"name": name}}, keep_status=True)
+
+
+def names(cluster: WorkloadCluster) -> list[str]:
+    resource = cluster.group.resources.by_gvr(CONFIG_MAPS)
+    assert resource is not None
+    return [stored.name for stored in cluster.group.list(resource, "default").items]
+
+
+def started(cluster: WorkloadCluster) -> WorkloadCluster:
+    """Bring a namespace into being, for the writes."""
+    namespaces = cluster.group.resources.by_gvr(GVR("", "v1", "namespaces"))
+    assert namespaces is not None
+    cluster.group.create(namespaces, "", {"metadata": {"name": "default"}}, keep_status=True)
+    return cluster
+
+
+def run(path: Path, scenario: Callable[[j.Journal], Coroutine[None, None, None]]) -> None:
+    """Run a scenario with a journal, in one life of a worker."""
+
+    async def life() -> None:
+        journal = j.Journal(path, full_sync=False, clock=CLOCK)
+        try:
+            await scenario(journal)
+        finally:
+            await journal.close()
+
+    asyncio.run(life())
+
+
+def test_a_change_is_seen_when_it_is_written_down(tmp_path: Path) -> None:
+    async def scenario(journal: j.Journal) -> None:
+        cluster = started(journal.build(spec(), make))
+        mine, seen = journal.of(cluster), asyncio.Event()
+        write(cluster, "a")
+        assert mine.position == mine.saved + 1
+        mine.when_saved(mine.position, seen.set)
+        assert not seen.is_set()
+        await seen.wait()
+        assert mine.position == mine.saved
+        seen.clear()
+        mine.when_saved(mine.position, seen.set)
+        assert seen.is_set(), "nothing waits where nothing has changed"
+
+    run(tmp_path / "w.journal", scenario)
+
+
+def test_the_next_life_has_what_was_written_and_goes_on(tmp_path: Path) -> None:
+    path, versions = tmp_path / "w.journal", []
+
+    async def first(journal: j.Journal) -> None:
+        cluster = started(journal.build(spec(), make))
+        write(cluster, "a")
+        cluster.ensure_machine(MachineSpec(KEY, "w", "uid-w", False, "v1.35.0", "in-memory://w"))
+        versions.append(cluster.group.resource_version)
+
+    async def second(journal: j.Journal) -> None:
+        cluster = journal.build(spec(), make)
+        assert names(cluster) == ["a"]
+        assert list(cluster.machines) == ["w"]
+        assert cluster.group.resource_version == versions[0]
+        write(cluster, "b")
+        journal.touch(cluster)
+        await journal.settle()
+        journal.forget(cluster.spec.uid)
+
+    async def third(journal: j.Journal) -> None:
+        assert journal.build(spec(), make).group.resource_version == 1000, "it was deleted"
+
+    for life in (first, second, third):
+        run(path, life)
+
+
+def test_changes_of_many_clusters_share_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits: list[int] = []
+    append = JournalFile.append
+
+    def counted(self: JournalFile, entries: Iterable[Entry]) -> None:
+        found = list(entries)
+        commits.append(len(found))
+        append(self, found)
+
+    monkeypatch.setattr(JournalFile, "append", counted)
+
+    async def scenario(journal: j.Journal) -> None:
+        clusters = [started(journal.build(spec(f"u{n}"), make)) for n in range(20)]
+        for cluster in clusters:
+            journal.touch(cluster)
+        await journal.settle()
+        assert commits == [20]
+        gate = threading.Event()
+
+        def slow(self: JournalFile, entries: Iterable[Entry]) -> None:
+            gate.wait()
+            counted(self, entries)
+
+        monkeypatch.setattr(JournalFile, "append", slow)
+        for number in range(30):
+            write(clusters[0], f"a{number}")
+            journal.touch(clusters[0])
+            await asyncio.sleep(0)
+        gate.set()
+        await journal.settle()
+        assert len(commits) <= 3
+
+    run(tmp_path / "w.journal", scenario)
+
+
+def test_what_cannot_be_written_is_told_and_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(j, "_RETRY_S", 0.0)
+    path, append, full = tmp_path / "w.journal", JournalFile.append, [True]
+    written = asyncio.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    def sometimes(self: JournalFile, entries: Iterable[Entry]) -> None:
+        if full[0]:
+            raise sqlite3.OperationalError("database or disk is full")
+        append(self, entries)
+        loops[0].call_soon_threadsafe(written.set)
+
+    monkeypatch.setattr(JournalFile, "append", sometimes)
+
+    async def first(journal: j.Journal) -> None:
+        loops.append(asyncio.get_running_loop())
+        cluster, told = started(journal.build(spec(), make)), asyncio.Event()
+        mine = journal.of(cluster)
+        mine.when_saved(mine.position, told.set)
+        await told.wait()
+        assert mine.broken == "database or disk is full"
+        assert mine.saved == 0
+        write(cluster, "a")
+        full[0] = False
+        await asyncio.wait_for(written.wait(), 10)
+        journal.touch(cluster)
+        await journal.settle()
+        assert mine.position == mine.saved
+        assert not mine.broken
+
+    async def second(journal: j.Journal) -> None:
+        assert names(journal.build(spec(), make)) == ["a"]
+
+    run(path, first)
+    run(path, second)
+
+
+def test_damage_costs_its_own_cluster_only(tmp_path: Path) -> None:
+    path = tmp_path / "w.journal"
+
+    async def first(journal: j.Journal) -> None:
+        for uid in ("u1", "u2"):
+            write(started(journal.build(spec(uid), make)), "a")
+
+    run(path, first)
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE frame SET body = zeroblob(9) WHERE uid = 'u1'")
+
+    async def second(journal: j.Journal) -> None:
+        assert names(journal.build(spec("u1"), make)) == []
+        assert names(journal.build(spec("u2"), make)) == ["a"]
+
+    run(path, second)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT DISTINCT uid FROM damaged").fetchall() == [("u1",)]
+    run(path, second)  # the damaged one has a journal of its own again
+
+
+def test_versions_do_not_come_again_after_a_loss_of_power(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, boot = tmp_path / "w.journal", tmp_path / "boot"
+    monkeypatch.setattr("workers.journalfile._BOOT_ID", boot)
+
+    async def first(journal: j.Journal) -> None:
+        write(started(journal.build(spec(), make)), "a")
+
+    async def second(journal: j.Journal) -> None:
+        cluster = journal.build(spec(), make)
+        assert names(cluster) == ["a"]
+        assert cluster.group.resource_version == int(CLOCK() * 1000)
+        assert cluster.group.history.floor == cluster.group.resource_version
+
+    boot.write_text("one")
+    run(path, first)
+    boot.write_text("two")
+    run(path, second)

@@ -1,0 +1,238 @@
+"""The journal of a worker's shard: what changes is written down soon, in groups, off the loop.
+
+While one commit is under way, changes of all clusters gather for the next. Nothing waits for a clock: a
+change that somebody is to hear of asks for a commit, and it begins in the same turn of the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from capim.runtime.journal.frames import DamageError, read
+from capim.runtime.journal.recorder import Recorder
+from capim.runtime.journal.restoring import floor_of, restore
+from workers.journalfile import Entry, JournalFile, found_elsewhere
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from capim.aio.clock import Clock
+    from capim.api.workload import ClusterSpec
+    from capim.runtime.journal.frames import Row
+    from capim.runtime.workload import WorkloadCluster
+
+    #: builds an empty cluster whose versions begin at a number, or above all there were (None)
+    Make = Callable[[ClusterSpec, int | None], WorkloadCluster]
+
+_log = structlog.get_logger(__name__)
+
+_RETRY_S: Final = 1.0
+
+
+class ClusterJournal:
+    """One cluster's part of the journal, and the barrier of its listener. One loop, no lock."""
+
+    def __init__(self, recorder: Recorder, journal: Journal) -> None:
+        self.recorder = recorder
+        self.saved = recorder.number
+        self._journal = journal
+        self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
+
+    @property
+    def position(self) -> int:
+        """The frame that holds, or will hold, the last change there was."""
+        recorder = self.recorder
+        return recorder.number if recorder.clean else recorder.number + 1
+
+    @property
+    def broken(self) -> str:
+        """Why nothing can be written down now; empty: it can."""
+        return self._journal.broken
+
+    def when_saved(self, position: int, callback: Callable[[], None]) -> None:
+        """Call back when this frame is written down, or cannot be."""
+        if position <= self.saved or self.broken:
+            callback()
+            return
+        self._waiting.append((position, callback))
+        self._journal.save_soon(self)
+
+    def written(self, number: int) -> None:
+        """Note that all frames to this one are written down."""
+        self.saved = number
+        self._call(lambda position: position <= number)
+
+    def give_up(self) -> None:
+        """Let nobody wait: nothing can be written down now."""
+        self._call(lambda _: True)
+
+    def _call(self, ready: Callable[[int], bool]) -> None:
+        while self._waiting and ready(self._waiting[0][0]):
+            self._waiting.popleft()[1]()
+
+
+class Journal:
+    """Group commit for all clusters of a worker. One loop; the file is used in one thread."""
+
+    def __init__(self, path: Path, *, full_sync: bool, clock: Clock) -> None:
+        """Open the journal. Raises JournalError."""
+        self._file = JournalFile(path, full_sync=full_sync)
+        self._path = path
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(1, "journal")
+        self._loop = asyncio.get_running_loop()
+        self._clusters: dict[str, ClusterJournal] = {}  #: by uid
+        self._dirty: dict[ClusterJournal, None] = {}
+        self._under_way = False
+        self._unwritten: list[tuple[ClusterJournal, Entry]] = []  #: of a commit that failed
+        self._retry: asyncio.TimerHandle | None = None
+        self._round = self._ended = 0  #: commits begun and ended
+        self._settling: deque[tuple[int, asyncio.Future[None]]] = deque()
+        #: why nothing can be written down now, for a person; empty: it can
+        self.broken = ""
+
+    async def close(self) -> None:
+        """Write down what is not yet, and close the file."""
+        if self._retry is not None:
+            self._retry.cancel()
+        for journal in self._clusters.values():
+            self.touch(journal.recorder.cluster)
+        await self.settle()
+        await asyncio.to_thread(self._thread.shutdown)
+        self._file.close()
+
+    # --- lives of clusters ---
+
+    def build(self, spec: ClusterSpec, make: Make) -> WorkloadCluster:
+        """Return the cluster as it was written down, or an empty one; it is written down from now on."""
+        rows = self._thread.submit(self._rows, spec.uid).result()
+        cluster = self._restored(spec, make, rows) if rows else None
+        if cluster is None:
+            rows, cluster = [], make(spec, None)
+        recorder = Recorder(cluster)
+        if rows:
+            recorder.resume(rows[-1], sum(len(row.body) for row in rows))
+            if self._file.rebooted:  # what was handed out last may be lost: no version twice
+                cluster.group.skip_to(int(self._clock() * 1000))
+            cluster.group.settle()
+        self._clusters[spec.uid] = ClusterJournal(recorder, self)
+        return cluster
+
+    def of(self, cluster: WorkloadCluster) -> ClusterJournal:
+        """Return a cluster's part."""
+        return self._clusters[cluster.spec.uid]
+
+    def touch(self, cluster: WorkloadCluster) -> None:
+        """Write down what is new of a cluster, if anything is."""
+        journal = self._clusters.get(cluster.spec.uid)
+        if journal is not None and not journal.recorder.clean:
+            self.save_soon(journal)
+
+    def drop(self, cluster: WorkloadCluster) -> None:
+        """Let go of a cluster; what is written down of it stays."""
+        self.touch(cluster)
+        self._clusters.pop(cluster.spec.uid, None)
+
+    def forget(self, uid: str) -> None:
+        """Remove what is written down of a cluster that is not to come back."""
+        journal = self._clusters.pop(uid, None)
+        if journal is not None:
+            self._dirty.pop(journal, None)
+            self._unwritten = [pair for pair in self._unwritten if pair[0] is not journal]
+        self._thread.submit(self._file.forget, uid)
+
+    def _rows(self, uid: str) -> list[Row]:
+        return self._file.rows(uid) or found_elsewhere(self._path, uid)
+
+    def _restored(self, spec: ClusterSpec, make: Make, rows: list[Row]) -> WorkloadCluster | None:
+        """Return the cluster that was written down; None: it is damaged, and set aside."""
+        try:
+            frames = read(spec.uid, rows)
+            cluster = make(spec, floor_of(frames))
+            restore(cluster, frames)
+        except DamageError as error:
+            why = "cluster's journal is damaged: it is built anew"
+            _log.error(why, cluster=str(spec.key), uid=spec.uid, error=str(error))
+            self._thread.submit(self._file.set_aside, spec.uid).result()
+            return None
+        return cluster
+
+    # --- commits ---
+
+    async def settle(self) -> None:
+        """Wait until what asked for a commit is written down, or cannot be."""
+        target = self._round + bool(self._dirty)
+        if self._ended >= target or self.broken:
+            return
+        done = self._loop.create_future()
+        self._settling.append((target, done))
+        await done
+
+    def save_soon(self, journal: ClusterJournal) -> None:
+        """Write down what is new of a cluster in the next commit."""
+        self._dirty[journal] = None
+        if not self._under_way and self._retry is None:
+            self._under_way = True
+            self._loop.call_soon(self._commit)
+
+    def _commit(self) -> None:
+        self._round += 1
+        dirty, self._dirty = self._dirty, {}
+        entries, self._unwritten = self._unwritten, []
+        for journal in dirty:
+            if not journal.recorder.clean:
+                row, whole = journal.recorder.take()
+                entries.append((journal, Entry(journal.recorder.cluster.spec.uid, row, whole)))
+        if not entries:
+            self._under_way = False
+            self._end_round()
+            return
+        rows = [entry for _, entry in entries]
+        done = self._loop.run_in_executor(self._thread, self._file.append, rows)
+        done.add_done_callback(lambda future: self._committed(entries, future))
+
+    def _committed(
+        self, entries: list[tuple[ClusterJournal, Entry]], done: asyncio.Future[None]
+    ) -> None:
+        error = done.exception()
+        if error is not None:
+            self._failed(entries, error)
+            return
+        self.broken = ""
+        for journal, entry in entries:
+            journal.written(entry.row.number)
+        self._end_round()
+        if self._dirty:
+            self._commit()
+        else:
+            self._under_way = False
+
+    def _failed(self, entries: list[tuple[ClusterJournal, Entry]], error: BaseException) -> None:
+        """Keep what could not be written and try again; until then nobody waits for it."""
+        _log.error("journal cannot be written", file=str(self._path), error=str(error))
+        self._under_way = False
+        self._unwritten = entries
+        self.broken = str(error) or type(error).__name__
+        self._retry = self._loop.call_later(_RETRY_S, self._try_again)
+        for journal in {journal for journal, _ in entries} | self._dirty.keys():
+            journal.give_up()
+        self._end_round()
+
+    def _end_round(self) -> None:
+        """Let those go on who waited for this commit, or for any while none can succeed."""
+        self._ended = self._round
+        while self._settling and (self._settling[0][0] <= self._ended or self.broken):
+            _, done = self._settling.popleft()
+            if not done.done():
+                done.set_result(None)
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self._under_way = True
+        self._commit()
