@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from capim.runtime import customobjects, customwarnings, strategies, subresources, writes
+from capim.runtime import (
+    customobjects,
+    customwarnings,
+    definitions,
+    strategies,
+    subresources,
+    writes,
+)
 from capim.runtime.customresources import DEFINITIONS
 from capim.runtime.definitionrules import check_definition
 from capim.runtime.validation import check_new_metadata, invalid, metadata_causes
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
     from capim.runtime.lifecycle import Lifecycle
     from capim.runtime.objects import Admission, Change
     from capim.runtime.store import Store
+    from capim.runtime.strictness import Strictness
 
 #: in place of a subresource: the simulator writes main resource and status at once
 WHOLE: Final = "*"
@@ -34,6 +42,8 @@ class Admitting:
         self._admission = admission
         self._rules = rules
         self._warnings: list[str] = []
+        #: how the next write treats fields that are unknown; None: they are dropped without a word
+        self.strictness: Strictness | None = None
         if rules is not None:
             rules.bind(store)
 
@@ -69,8 +79,16 @@ class Admitting:
     def complete(self, resource: Resource, body: JsonObject, old: JsonObject | None) -> JsonObject:
         """Return an object as a typed server reads it, with its kind's defaults. Raises APIError."""
         if resource.custom:
-            return customobjects.complete(resource, body)
+            return self._complete_custom(resource, body)
         return body if self._rules is None else self._rules.complete(resource, body, old)
+
+    def _complete_custom(self, resource: Resource, body: JsonObject) -> JsonObject:
+        if self.strictness is None:
+            return customobjects.complete(resource, body)
+        unknown: list[str] = []
+        made = customobjects.complete(resource, body, unknown)
+        self._warnings += self.strictness.check(resource, unknown)
+        return made
 
     def prepare(self, resource: Resource, body: JsonObject, old: JsonObject | None) -> None:
         """Let the kind's admission change a completed object, in place. Raises APIError."""
@@ -106,10 +124,18 @@ class Admitting:
         if resource.custom:
             customobjects.check(resource, body, old, view)
             self._warnings += customwarnings.of_object(body, old)
-        elif resource.group_resource == DEFINITIONS and not view:
-            check_definition(resource, body, old)
-            self._warnings += customwarnings.of_definition(body, old)
+        elif resource.group_resource == DEFINITIONS:
+            self._check_definition(resource, body, old, view)
         return body
+
+    def _check_definition(
+        self, resource: Resource, body: JsonObject, old: JsonObject | None, view: str
+    ) -> None:
+        if view:
+            definitions.complete_status(body)
+            return
+        check_definition(resource, body, old)
+        self._warnings += customwarnings.of_definition(body, old)
 
     def take_warnings(self) -> list[str]:
         """Return what the writer of the last object should know, once."""

@@ -27,9 +27,12 @@ if TYPE_CHECKING:
 _LARGEST_REPLICAS: Final = (1 << 31) - 1
 
 
-def complete(resource: Resource, body: JsonObject) -> JsonObject:
-    """Return a custom resource as its schema lets it be seen, in the version it was sent in."""
-    return body if resource.schema is None else through(resource.schema, body)
+def complete(resource: Resource, body: JsonObject, unknown: list[str] | None = None) -> JsonObject:
+    """Return a custom resource as its schema lets it be seen, in the version it was sent in.
+
+    `unknown` takes the paths of what the schema does not know.
+    """
+    return body if resource.schema is None else through(resource.schema, body, unknown)
 
 
 def check(
@@ -54,9 +57,11 @@ def check_open(resource: Resource, name: str) -> None:
         raise errors.forbidden(resource.plural, resource.group, name, why)
 
 
-def through(schema: Mapping[str, Any], body: JsonObject) -> JsonObject:
+def through(
+    schema: Mapping[str, Any], body: JsonObject, unknown: list[str] | None = None
+) -> JsonObject:
     """Return an object as a schema lets it be seen: pruned and defaulted."""
-    made = prune(dict(schema), body)
+    made = prune(dict(schema), body, unknown)
     apply_defaults(dict(schema), made)
     return made
 

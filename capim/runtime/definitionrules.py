@@ -58,8 +58,10 @@ _SHARED: Final = {
 
 def check_definition(resource: Resource, body: JsonObject, old: JsonObject | None) -> None:
     """Refuse a definition that makes no sense. Raises APIError: Invalid."""
-    faults = [*_name_faults(body), *_spec_faults(body["spec"], body)]
-    if old is not None:
+    faults = [*_spec_faults(body["spec"], body)]
+    if old is None:
+        faults = [*_name_faults(body), *faults]
+    else:
         faults += _immutable_faults(body["spec"], old)
     faults += _stored_faults(body)
     faults += _approval_faults(body, old)
@@ -357,6 +359,9 @@ def _stored_faults(body: JsonObject) -> Iterator[FieldError]:
             text += " remain in spec.versions until a storage migration ensures no data remains"
             text += f" persisted in {version} and removes {version} from status.storedVersions"
             yield invalid(f"{path}[{index}]", version, text)
+    storing = [it.get("name") for it in body["spec"].get("versions") or () if it.get("storage")]
+    if storing and storing[-1] not in stored:
+        yield invalid(path, stored, f"must have the storage version {storing[-1]}")
 
 
 def _approval_faults(body: JsonObject, old: JsonObject | None) -> Iterator[FieldError]:

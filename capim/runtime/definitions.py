@@ -213,9 +213,19 @@ def prepare(body: JsonObject, old: JsonObject | None = None) -> None:
     if old is None:
         status = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}}
     storage = [v.get("name") for v in spec.get("versions") or () if v.get("storage")]
-    stored = [*(status.get("storedVersions") or ())]
-    status["storedVersions"] = [*stored, *(name for name in storage if name not in stored)]
+    stored = [*(status.get("storedVersions") or ())] or storage[:1]
+    if old is not None:
+        stored += [name for name in storage if name not in stored]
+    status["storedVersions"] = stored
     body["status"] = status
+
+
+def complete_status(body: JsonObject) -> None:
+    """Say in a status that does not say it which version is stored."""
+    status: JsonObject = body.get("status") or {}
+    if not status.get("storedVersions"):
+        storing = [version["name"] for version in body["spec"]["versions"] if version["storage"]]
+        body["status"] = {**status, "storedVersions": storing[:1]}
 
 
 def _conversion(sent: JsonObject | None) -> JsonObject:

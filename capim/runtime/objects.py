@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, Typ
 
 import orjson
 
+from capim.api.errors import APIError
 from capim.api.resources import Resource
-from capim.api.structural import apply_defaults, prune
+from capim.api.structural import prune
 from capim.api.views import is_view, shown
 
 if TYPE_CHECKING:
@@ -94,11 +95,17 @@ class Stored:
         )
 
     def served_as(self, resource: Resource) -> Stored:
-        """Return the object in another version of its kind, through that version's schema."""
+        """Return the object in another version of its kind, through that version's schema.
+
+        Raises:
+            APIError: 500 for a kind that a webhook converts, for none is called.
+        """
         if self.is_form_of(resource):
             return self
         if is_view(resource):
             return replace(self, resource=resource, data=shown(resource, self.data))
+        if resource.custom_version is not None and resource.custom_version.converts:
+            raise _not_converted(self.resource)
         if resource.schema != self.resource.schema:
             return replace(self, resource=resource, data=_converted(self, resource))
         rest = self.data[len(_head(self.resource)) :]
@@ -195,11 +202,14 @@ def kind_head(resource: Resource) -> bytes:
     )
 
 
+def _not_converted(resource: Resource) -> APIError:
+    of = f"{resource.api_version}, Kind={resource.kind}"
+    return APIError("", 500, f"conversion webhook for {of} failed: webhooks are not called here")
+
+
 def _converted(stored: Stored, resource: Resource) -> bytes:
-    """Show an object in a version with another schema: other fields, other defaults."""
-    schema = dict(resource.schema or {})
-    body = prune(schema, stored.json())
-    apply_defaults(schema, body)
+    """Show an object in a version with another schema: without the fields that it does not know."""
+    body = prune(dict(resource.schema or {}), stored.json())
     return encode(resource, body, stored.resource_version).data
 
 

@@ -95,9 +95,8 @@ class ResourceGroup:
         self._fields = FieldManagement(self._store, clock, tracking=track_fields)
         self._lifecycle = Lifecycle(self._store, clock)
         self._gc = GarbageCollector(self._store, self._lifecycle)
-        self._admitting = Admitting(self._store, admission, rules)
-        #: returns what the client of the last request should know, once
-        self.take_warnings = self._admitting.take_warnings
+        #: checks what is written; knows how strictly, and what the writer should be told
+        self.admitting = Admitting(self._store, admission, rules)
         self._definitions = Definitions(self._store, clock)
         self._store.observe = self._observe
         #: told of every change as it is made; it may note it, but must not write
@@ -272,13 +271,13 @@ class ResourceGroup:
         )
         strategies.prepare_create(resource, made, keep_status=keep_status)
         if not keep_status:
-            made = self._admitting.complete(resource, made, None)
+            made = self.admitting.complete(resource, made, None)
             if managed is None:
                 managed = self._fields.created(resource, made, body, manager)
         kept, made = new_form(self._store, resource, made)
         if not keep_status:
-            self._admitting.prepare(kept, made, None)
-        made = self._admitting.check(kept, made, None, own=keep_status)
+            self.admitting.prepare(kept, made, None)
+        made = self.admitting.check(kept, made, None, own=keep_status)
         if managed:
             made["metadata"]["managedFields"] = managed
         name = made["metadata"]["name"]
@@ -473,16 +472,16 @@ class ResourceGroup:
     ) -> Stored:
         view = "" if subresource == WHOLE else subresource
         entries = old["metadata"].pop("managedFields", [])
-        made = self._admitting.wanted(resource, namespace, old, body, subresource)
+        made = self.admitting.wanted(resource, namespace, old, body, subresource)
         if managed is None:
             managed = self._fields.updated(
                 resource, old, made, entries, body, subresource=view, manager=manager
             )
         kept, made, old, current = changed_form(self._store, resource, made, old, current, view)
         if not subresource:
-            self._admitting.prepare(kept, made, old)
-        made = self._admitting.check(kept, made, old, view, own=subresource != "")
-        if not writes.wants_the_same(made, old) and resource.generation:
+            self.admitting.prepare(kept, made, old)
+        made = self.admitting.check(kept, made, old, view, own=subresource != "")
+        if not writes.wants_the_same(resource, made, old) and resource.generation:
             made["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         if made == old and same_but_for_times(managed, entries):
             return current.served_as(resource)
@@ -499,12 +498,12 @@ class ResourceGroup:
         self._gc.observe(change)
         if self.on_change is not None:
             self.on_change(change)
-        self._admitting.observe(change)
+        self.admitting.observe(change)
         if change.stored.resource.group_resource == DEFINITIONS:
             self._definitions.observe(change)
 
     def _settle(self) -> None:
         self._gc.settle()
-        self._admitting.settle(self._lifecycle)
+        self.admitting.settle(self._lifecycle)
         self._definitions.settle()
         self._store.subscriptions.deliver()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from capim.api import errors
 from capim.api.resources import Resource
 from capim.runtime import customscale
+from capim.runtime.customresources import DEFINITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,8 +30,14 @@ def view(resource: Resource, obj: JsonObject, subresource: str) -> JsonObject:
         APIError: NotFound, where the kind has no such subresource.
     """
     if subresource and resource.subresource(subresource) is None:
-        raise errors.no_such_resource()
+        raise _absent(resource, obj["metadata"]["name"])
     return scale_of(obj, customscale.paths_of(resource)) if subresource == "scale" else obj
+
+
+def _absent(resource: Resource, name: str) -> errors.APIError:
+    if resource.custom:
+        return errors.not_found(resource.plural, resource.group, name)
+    return errors.no_such_resource()
 
 
 def merge_view(
@@ -43,7 +50,7 @@ def merge_view(
             to be written.
     """
     if resource.subresource(subresource) is None:
-        raise errors.no_such_resource()
+        raise _absent(resource, old["metadata"]["name"])
     merge = _MERGES.get(subresource)
     if merge is None:
         raise errors.method_not_allowed()
@@ -52,9 +59,11 @@ def merge_view(
         replicas = (body.get("spec") or {}).get("replicas", 0)
         customscale.set_replicas(made, customscale.paths_of(resource) or {}, replicas)
         return made
-    if subresource == "status" and not resource.group:
+    if subresource == "status" and (not resource.group or resource.group_resource == DEFINITIONS):
         _merge_labels(made["metadata"], body["metadata"])
     merge(made, body)
+    if resource.custom and body.get("status") == {}:
+        made["status"] = {}  # what is empty is there all the same
     return made
 
 

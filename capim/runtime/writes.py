@@ -118,7 +118,7 @@ def check_same_object(resource: Resource, name: str, body: JsonObject, old: Json
         why = f"Precondition failed: UID in precondition: {new['uid']}, UID in object meta: {was['uid']}"
         raise errors.conflict(resource.plural, resource.group, name, why)
     version = new.get("resourceVersion", "0")
-    if version == "0" and resource.custom:
+    if version == "0" and resource.custom and body.get("kind") == resource.kind:
         cause = ("metadata.resourceVersion", "Invalid value: 0: must be specified for an update")
         raise errors.invalid(resource.plural, resource.group, name, [cause])
     if version not in {was["resourceVersion"], "0"}:
@@ -162,9 +162,11 @@ def keep_field(body: JsonObject, old: JsonObject, field: str) -> None:
         body.pop(field, None)
 
 
-def wants_the_same(body: JsonObject, old: JsonObject) -> bool:
+def wants_the_same(resource: Resource, body: JsonObject, old: JsonObject) -> bool:
     """Tell whether two states differ in metadata and status at most: then generation stays."""
     ignored = {"metadata", "status"}
+    if resource.custom and resource.subresource("status") is None:
+        ignored = {"metadata"}
     keys = (body.keys() | old.keys()) - ignored
     return all(body.get(key) == old.get(key) for key in keys)
 

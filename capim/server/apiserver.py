@@ -206,7 +206,7 @@ class ApiServer:
 
     def _warned(self, response: Response, info: RequestInfo | PathInfo | None) -> Response:
         """Tell the client what a write or the version that it asked for warns of."""
-        texts = self._group.take_warnings()
+        texts = self._group.admitting.take_warnings()
         if isinstance(info, RequestInfo) and info.resource.custom_version is not None:
             texts = [info.resource.custom_version.warning, *texts]
         return with_warnings(response, filter(None, texts)) if texts else response

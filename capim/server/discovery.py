@@ -84,8 +84,12 @@ class Discovery:
         return sorted(paths)
 
     def has_group(self, group: str) -> bool:
-        """Tell whether anything is served under an API group."""
-        return group in self._groups
+        """Tell whether anything built in is served under an API group."""
+        return any(
+            not resource.custom
+            for resources in self._groups.get(group, {}).values()
+            for resource in resources
+        )
 
     def _group_paths(self) -> set[str]:
         paths = {"/api", "/apis"}

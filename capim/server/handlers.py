@@ -32,6 +32,7 @@ from capim.server.listing import (
 )
 from capim.server.negotiation import Media
 from capim.server.routes import PageNotFound
+from capim.server.strictness import WRITES, strictness_of
 from capim.server.writers import encode
 
 if TYPE_CHECKING:
@@ -50,6 +51,16 @@ def respond(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Resp
     Raises:
         APIError: the refusal.
     """
+    if not info.resource.custom or info.verb not in WRITES:
+        return _respond(exchange, info, group)
+    group.admitting.strictness = strictness_of(exchange, info)
+    try:
+        return _respond(exchange, info, group)
+    finally:
+        group.admitting.strictness = None
+
+
+def _respond(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
     if info.subresource:
         return _SUBRESOURCES.get(info.subresource, _subresource)(exchange, info, group)
     return _HANDLERS[info.verb](exchange, info, group)
@@ -134,7 +145,7 @@ def _patch(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Respo
 def _delete(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
     options = decode_delete_options(_content_type(exchange), exchange.body, info.query)
     stored, gone = group.delete(info.resource, info.namespace or "", info.name, options)
-    if not gone or info.resource.returned_when_deleted:
+    if not gone or stored.deleting or info.resource.returned_when_deleted:
         return Response(200, stored.data + b"\n")
     return Response(200, _deleted_status(stored))
 

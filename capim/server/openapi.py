@@ -112,6 +112,7 @@ _SAYS: Final = {
     "create": "create {}",
 }
 _ANY_METHOD: Final = ("get", "put", "post", "delete", "options", "head", "patch")
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_]+")
 _IN_PATH: Final = re.compile(r"\{(\w+)\}")
 
 
@@ -132,7 +133,7 @@ class _Operation:
 def group_name(group: str) -> str:
     """Return a group as names of operations have it: `RbacAuthorization`, `Core`."""
     short = (group or "core").removesuffix(".k8s.io")
-    return "".join(part[:1].upper() + part[1:] for part in short.split("."))
+    return "".join(part[:1].upper() + part[1:] for part in _NOT_IN_NAMES.split(short))
 
 
 def definition_of(gvk: GVK) -> str:

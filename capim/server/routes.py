@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import unquote, unquote_plus
 
-from capim.api.errors import APIError, bad_request, method_not_allowed, no_such_resource
+from capim.api.errors import APIError, bad_request, method_not_allowed, no_such_resource, not_found
 from capim.api.gvk import GVR
 from capim.api.resources import Resource
 
@@ -134,17 +134,17 @@ def _parse_resource(
     if parts[0] == "namespaces" and len(parts) > 2 and not _of_namespace(parts):
         namespace, parts = parts[1], parts[2:]
     resource = table.by_gvr(GVR(group, version, parts[0]))
-    if resource is None and all(group != it.group for it in table):
+    if resource is None and all(group != it.group or it.custom for it in table):
         raise PageNotFound
     if resource is None or len(parts) > 3:
         raise no_such_resource()
     if resource.namespaced is (namespace is None) and not _everywhere(resource, parts):
-        raise no_such_resource()
+        raise PageNotFound if resource.custom else no_such_resource()
     name = parts[1] if len(parts) > 1 else ""
     subresource = parts[2] if len(parts) > 2 else ""
     if name and not resource.stored and "get" not in resource.verbs:
         raise no_such_resource()  # what is only created has no names
-    verb = _verb(method, resource, subresource, query, has_name=bool(name), old_watch=old_watch)
+    verb = _verb(method, resource, subresource, query, name=name, old_watch=old_watch)
     if verb == "create" and resource.namespaced and namespace is None:
         raise method_not_allowed() if resource.stored else no_such_resource()
     if verb == "watch" and name:
@@ -168,15 +168,17 @@ def _verb(
     subresource: str,
     query: Query,
     *,
-    has_name: bool,
+    name: str,
     old_watch: bool,
 ) -> str:
     with_name, without_name = _VERBS.get(method, ("", ""))
     if old_watch and method != "GET":
         raise method_not_allowed()
     if subresource:
-        return _subresource_verb(method, resource, subresource)
-    verb = with_name if has_name else without_name
+        return _subresource_verb(method, resource, name, subresource)
+    verb = with_name if name else without_name
+    if resource.custom and not verb:
+        verb = _unnamed_verb(method)
     if old_watch or (verb == "list" and is_true(query.get("watch"))):
         verb = "watch"
     if not verb or verb not in resource.verbs:
@@ -184,9 +186,18 @@ def _verb(
     return verb
 
 
-def _subresource_verb(method: str, resource: Resource, name: str) -> str:
+def _unnamed_verb(method: str) -> str:
+    """Tell what a real server does to a custom resource where it refuses to do it to others."""
+    if method in {"PUT", "PATCH"}:
+        raise bad_request("name must be provided")
+    return "create" if method == "POST" else ""
+
+
+def _subresource_verb(method: str, resource: Resource, object_name: str, name: str) -> str:
     subresource = resource.subresource(name)
     if subresource is None:
+        if resource.custom:
+            raise not_found(resource.plural, resource.group, object_name)
         raise no_such_resource()
     verb = "create" if method == "POST" else _VERBS.get(method, ("", ""))[0]
     if not verb or verb not in subresource.verbs:

@@ -61,7 +61,7 @@ class Tables:
         return {
             "kind": "Table",
             "apiVersion": self._api_version,
-            "metadata": {key: metadata[key] for key in kept if key in metadata},
+            "metadata": {key: metadata[key] for key in kept if metadata.get(key)},
             "columnDefinitions": self._head(),
             "rows": [self._row(obj, now) for obj in objects],
         }

@@ -98,6 +98,8 @@ class PartialObjects:
 
     def _made(self, kind: str, shown: JsonObject) -> JsonObject:
         metadata = shown.get("metadata") or {}
+        if metadata.get("continue") == "":
+            metadata = {key: value for key, value in metadata.items() if key != "continue"}
         return {"kind": kind, "apiVersion": self._api_version, "metadata": metadata}
 
     def _check(self, *, is_list: bool) -> None:

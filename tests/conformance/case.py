@@ -62,7 +62,9 @@ class Step:
     accept: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
     until: Until | None = None  #: sent again until it is true of the answer
-    mask: tuple[str, ...] = ()  #: dotted paths of the body left out; `*` is any key or index
+    #: dotted paths of the body left out; `*` is any key or index; of `**.key` it may even be
+    #: that only one side has it
+    mask: tuple[str, ...] = ()
     compare: bool = True
     credentials: bool = True  #: False: without the administrator's client certificate
     events: int = 0  #: a watch: how many events are read

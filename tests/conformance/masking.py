@@ -125,11 +125,21 @@ def _mask_ages(table: dict[str, Any]) -> None:
 def _leave_out(body: Any, keys: list[str]) -> None:
     if not keys:
         return
+    if keys[0] == "**":
+        _take_out(body, keys[1])
+        return
     for key in _matching(body, keys[0]):
         if len(keys) == 1:
             body[key] = "<left out>"
         else:
             _leave_out(body[key], keys[1:])
+
+
+def _take_out(body: Any, key: str) -> None:
+    if isinstance(body, dict):
+        body.pop(key, None)
+    for inner in _matching(body, "*"):
+        _take_out(body[inner], key)
 
 
 def _matching(body: Any, wanted: str) -> list[Any]:

@@ -60,9 +60,13 @@ def cell_of(value: Any, kind: str, now: float) -> Cell:
         return since(value, now) if isinstance(value, str) else None
     if isinstance(value, bool) or kind == "boolean":
         return value if isinstance(value, bool) and kind == "boolean" else None
-    if not isinstance(value, (int, float)):
+    return _number(value, kind) if isinstance(value, (int, float)) else None
+
+
+def _number(value: float, kind: str) -> Cell:
+    if kind not in {"integer", "number"}:
         return None
-    return {"integer": int, "number": float}[kind](value) if kind in {"integer", "number"} else None
+    return int(value) if kind == "integer" or value == int(value) else value
 
 
 def _text(value: Any) -> str:

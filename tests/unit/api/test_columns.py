@@ -618,7 +618,7 @@ def test_custom_resource_prints_its_age_by_default() -> None:
         (3.9, "integer", 3),
         ("3", "integer", None),
         (True, "integer", None),
-        (3, "number", 3.0),
+        (3, "number", 3),
         (False, "boolean", False),
         ("true", "boolean", None),
         (AN_HOUR_AGO, "date", "60m"),

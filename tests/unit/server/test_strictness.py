@@ -1,0 +1,95 @@
+"""Fields that a schema does not know, or that a body has twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from capim.server.strictness import doubled_in
+from tests.support.memory import MemoryClient, make_api
+from tests.support.served import make_served
+
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+THINGS = "/apis/example.com/v1/namespaces/default/things"
+TEXT = {"type": "string"}
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"spec": {"type": "object", "properties": {"a": TEXT}}},
+}
+DEFINITION: dict[str, Any] = {
+    "metadata": {"name": "things.example.com"},
+    "spec": {
+        "group": "example.com",
+        "scope": "Namespaced",
+        "names": {"plural": "things", "kind": "Thing"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "deprecated": True,
+                "deprecationWarning": 'say "v2"',
+                "schema": {"openAPIV3Schema": SCHEMA},
+            }
+        ],
+    },
+}
+OLD = '299 - "say \\"v2\\""'
+ODD = {
+    "apiVersion": "example.com/v1",
+    "kind": "Thing",
+    "metadata": {"name": "t"},
+    "spec": {"a": "x", "b": 1, "c": 2},
+}
+
+
+@pytest.fixture
+def client() -> MemoryClient:
+    made = MemoryClient(make_api(make_served()))
+    assert made.ask("POST", DEFINITIONS, DEFINITION).status == 201
+    return made
+
+
+@pytest.mark.parametrize("query", ["", "?fieldValidation=Warn"])
+def test_unknown_fields_are_dropped_with_a_warning(client: MemoryClient, query: str) -> None:
+    answer = client.ask("POST", THINGS + query, ODD)
+    assert (answer.status, answer.json()["spec"]) == (201, {"a": "x"})
+    assert '299 - "unknown field \\"spec.c\\""' in answer.headers["Warning"]
+
+
+def test_unknown_fields_are_dropped_in_silence(client: MemoryClient) -> None:
+    answer = client.ask("POST", f"{THINGS}?fieldValidation=Ignore", ODD)
+    assert (answer.status, answer.headers["Warning"]) == (201, OLD)
+
+
+def test_unknown_fields_are_refused_and_leave_no_trace(client: MemoryClient) -> None:
+    answer = client.ask("POST", f"{THINGS}?fieldValidation=Strict", ODD)
+    told = 'strict decoding error: unknown field "spec.b", unknown field "spec.c"'
+    assert answer.status == 400
+    assert told in answer.json()["message"]
+    assert client.ask("GET", f"{THINGS}/t").headers["Warning"] == OLD
+
+
+def test_patch_that_makes_unknown_fields_is_invalid(client: MemoryClient) -> None:
+    client.ask("POST", THINGS, {**ODD, "spec": {}})
+    answer = client.ask(
+        "PATCH",
+        f"{THINGS}/t?fieldValidation=Strict",
+        {"spec": {"b": 1}},
+        Content_Type="application/merge-patch+json",
+    )
+    assert (answer.status, answer.json()["details"]["causes"][0]["field"]) == (422, "patch")
+
+
+@pytest.mark.parametrize(
+    ("body", "paths"),
+    [
+        (b'{"a":1,"a":2}', ["a"]),
+        (b'{"a":{"b":1,"b":1,"b":2},"c":[{"d":1},{"d":1,"d":2}]}', ["a.b", "a.b", "c[1].d"]),
+        (b'{"a":1', []),
+        (b'{"a":1,"b":{"a":2}}', []),
+    ],
+)
+def test_fields_that_are_there_twice(body: bytes, paths: list[str]) -> None:
+    assert list(doubled_in(body)) == paths
