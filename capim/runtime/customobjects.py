@@ -82,9 +82,8 @@ def reread(table: ObjectTable, resource: Resource) -> None:
     for stored in list(table.slice(0, len(table))):
         if stored.resource.version != resource.version:
             continue
-        body = stored.json()
-        seen = through(resource.schema or {}, body)
-        table.put(encode(resource, seen if seen != body else body, stored.resource_version))
+        seen = through(resource.schema or {}, stored.content())
+        table.put(encode(resource, seen, stored.resource_version, stored.managed))
 
 
 # --- what is wrong ----------------------------------------------------------------------------------

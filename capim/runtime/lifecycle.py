@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from capim.api.resources import Resource
     from capim.runtime.objects import DeleteOptions, EventType, Stored
     from capim.runtime.store import Store
+    from capim.wire.managedfields import Entries
 
 FOREGROUND: Final = "foregroundDeletion"
 ORPHAN: Final = "orphan"
@@ -42,7 +43,7 @@ class Lifecycle:
                 an unknown propagation.
         """
         check_deletion(stored, options)
-        body = stored.json()
+        body = stored.content()
         metadata = body["metadata"]
         finalizers = _finalizers_for(stored, options)
         if not finalizers and not _holds_contents(stored, body):
@@ -60,7 +61,11 @@ class Lifecycle:
         return self._store.commit("MODIFIED", stored.resource, body, stored), False
 
     def save(
-        self, stored: Stored, body: JsonObject, resource: Resource | None = None
+        self,
+        stored: Stored,
+        body: JsonObject,
+        resource: Resource | None = None,
+        managed: Entries | None = None,
     ) -> tuple[Stored, bool]:
         """Store a new state of an object; one to be deleted that nothing holds any more goes.
 
@@ -68,6 +73,7 @@ class Lifecycle:
             stored: the state until now.
             body: the state from now on.
             resource: the version of a custom resource to store it in, if not the one it is in.
+            managed: who manages its fields, if not who did until now.
 
         Returns: the new state, and whether it is gone.
         """
@@ -78,7 +84,8 @@ class Lifecycle:
             and not _holds_contents(stored, body)
         )
         event: EventType = "DELETED" if gone else "MODIFIED"
-        return self._store.commit(event, resource or stored.resource, body, stored), gone
+        stored = self._store.commit(event, resource or stored.resource, body, stored, managed)
+        return stored, gone
 
     def _remove(self, stored: Stored, body: JsonObject, options: DeleteOptions) -> Stored:
         if options.dry_run:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from capim.api import errors
 from capim.runtime.objects import PatchType
+from capim.runtime.subresources import view
 from capim.wire.patch import PatchError, json_patch, merge_patch, strategic_merge_patch
 
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
     from capim.api.resources import Resource
+    from capim.runtime.objects import Stored
 
 
 def apply_patch(
@@ -33,6 +35,31 @@ def apply_patch(
             text = "the server rejected our request due to an error in our request"
             raise errors.APIError("Invalid", 422, text, details={}) from error
         raise errors.bad_request(str(error)) from error
+
+
+def patched(
+    resource: Resource,
+    current: Stored,
+    old: JsonObject,
+    patch: object,
+    patch_type: PatchType,
+    subresource: str,
+) -> JsonObject:
+    """Return what a patch makes of a stored object, whose content is `old`, or of a part of it.
+
+    Raises:
+        APIError: as `apply_patch`; NotFound, where the kind has no such subresource.
+    """
+    whole = current.json() if current.managed and _names_managers(patch) else old
+    return apply_patch(resource, view(resource, whole, subresource), patch, patch_type)
+
+
+def _names_managers(patch: object) -> bool:
+    """Tell whether a patch may look at or change who manages an object's fields."""
+    if not isinstance(patch, dict):
+        return True
+    metadata = patch.get("metadata")
+    return isinstance(metadata, dict) and "managedFields" in metadata
 
 
 def _apply(resource: Resource, obj: JsonObject, patch: object, patch_type: PatchType) -> JsonObject:

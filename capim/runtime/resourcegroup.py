@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from capim.api import errors
-from capim.runtime import customobjects, listing, strategies, subresources, writes
+from capim.runtime import customobjects, listing, strategies, writes
 from capim.runtime.admitting import WHOLE, Admitting
 from capim.runtime.customresources import DEFINITIONS
 from capim.runtime.definitions import Definitions
@@ -34,7 +34,7 @@ from capim.runtime.objects import (
     WatchEvent,
     encode,
 )
-from capim.runtime.patching import apply_patch
+from capim.runtime.patching import patched
 from capim.runtime.selection import Selection
 from capim.runtime.store import Store
 from capim.runtime.subscriptions import Watch
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from capim.runtime.kinds.rules import BuiltinRules
     from capim.runtime.objects import Change, EventType
     from capim.runtime.watchlog import WatchLog
+    from capim.wire.managedfields import Entries
     from capim.wire.selectors import FieldSelector, LabelSelector
 
 __all__ = [
@@ -64,8 +65,6 @@ __all__ = [
 
 #: the name `list` is taken inside the class
 StoredList: TypeAlias = list[Stored]
-#: metadata.managedFields
-StoredEntries: TypeAlias = list["JsonObject"]
 
 #: 8 MiB of encoded objects: some 4 000 Nodes
 _HISTORY_BYTES: Final = 8 << 20
@@ -92,7 +91,7 @@ class ResourceGroup:
         self._new_uid = new_uid
         self._require_namespace = require_namespace
         self._store = Store(resources, first_version, history_events, history_bytes)
-        self._fields = FieldManagement(self._store, clock, tracking=track_fields)
+        self._fields = FieldManagement(clock, tracking=track_fields)
         self._lifecycle = Lifecycle(self._store, clock)
         self._gc = GarbageCollector(self._store, self._lifecycle)
         #: checks what is written; knows how strictly, and what the writer should be told
@@ -244,7 +243,7 @@ class ResourceGroup:
         uid: str = "",
         keep_status: bool = False,
         manager: str = "",
-        managed: StoredEntries | None = None,
+        managed: Entries | None = None,
     ) -> Stored:
         """Store a new object.
 
@@ -278,14 +277,13 @@ class ResourceGroup:
         if not keep_status:
             self.admitting.prepare(kept, made, None)
         made = self.admitting.check(kept, made, None, own=keep_status)
-        if managed:
-            made["metadata"]["managedFields"] = managed
         name = made["metadata"]["name"]
         if self._store.find(resource, made["metadata"].get("namespace", ""), name):
             raise errors.already_exists(resource.plural, resource.group, name)
         if dry_run:
-            return encode(kept, made, 0).served_as(resource)
-        stored = self._store.commit("ADDED", *customobjects.stored_form(kept, made), None)
+            return encode(kept, made, 0, managed or ()).served_as(resource)
+        kept, made = customobjects.stored_form(kept, made)
+        stored = self._store.commit("ADDED", kept, made, None, managed)
         self._settle()
         return stored.served_as(resource)
 
@@ -309,7 +307,7 @@ class ResourceGroup:
             APIError: NotFound, Conflict, Invalid, BadRequest.
         """
         current = self._find(resource, namespace, name).served_as(resource)
-        old = current.json()
+        old = current.content()
         return self._write(
             resource, namespace, current, old, body, subresource, dry_run=dry_run, manager=manager
         )
@@ -332,10 +330,8 @@ class ResourceGroup:
             APIError: as `update`; UnsupportedMediaType for a strategic patch of a custom resource.
         """
         current = self._find(resource, namespace, name).served_as(resource)
-        old = current.json()
-        body = apply_patch(
-            resource, subresources.view(resource, old, subresource), patch, patch_type
-        )
+        old = current.content()
+        body = patched(resource, current, old, patch, patch_type, subresource)
         return self._write(
             resource, namespace, current, old, body, subresource, dry_run=dry_run, manager=manager
         )
@@ -365,9 +361,15 @@ class ResourceGroup:
             managed = self._fields.applied_new(resource, config, manager)
             return self.create(resource, namespace, config, dry_run=dry_run, managed=managed), True
         current = found.served_as(resource)
-        old = current.json()
+        old = current.content()
         body, managed = self._fields.applied(
-            resource, old, config, subresource=subresource, manager=manager, force=force
+            resource,
+            old,
+            config,
+            current.managed,
+            subresource=subresource,
+            manager=manager,
+            force=force,
         )
         stored = self._write(
             resource, namespace, current, old, body, subresource, dry_run=dry_run, managed=managed
@@ -392,10 +394,10 @@ class ResourceGroup:
             body = mutate(bare | {"metadata": {"name": name}})
             return self.create(resource, namespace, body, keep_status=True) if body else None
         current = found.served_as(resource)
-        body = mutate(current.json())
+        body = mutate(current.content())
         if body is None:
             return current
-        old = current.json()
+        old = current.content()
         locked = {"resourceVersion": old["metadata"]["resourceVersion"]}
         body = body | {"metadata": body["metadata"] | locked}
         return self._write(resource, namespace, current, old, body, WHOLE, dry_run=False)
@@ -468,10 +470,10 @@ class ResourceGroup:
         *,
         dry_run: bool,
         manager: str = "",
-        managed: StoredEntries | None = None,
+        managed: Entries | None = None,
     ) -> Stored:
         view = "" if subresource == WHOLE else subresource
-        entries = old["metadata"].pop("managedFields", [])
+        entries = current.managed
         made = self.admitting.wanted(resource, namespace, old, body, subresource)
         if managed is None:
             managed = self._fields.updated(
@@ -485,12 +487,11 @@ class ResourceGroup:
             made["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         if made == old and same_but_for_times(managed, entries):
             return current.served_as(resource)
-        if managed:
-            made["metadata"]["managedFields"] = managed
         if dry_run:
-            return encode(kept, made, current.resource_version).served_as(resource)
+            made_up = encode(kept, made, current.resource_version, managed)
+            return made_up.served_as(resource)
         storage, made = customobjects.stored_form(kept, made)
-        stored, _ = self._lifecycle.save(current, made, storage)
+        stored, _ = self._lifecycle.save(current, made, storage, managed)
         self._settle()
         return stored.served_as(resource)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from capim.api.meta import JsonObject
     from capim.api.resources import Resource, ResourceTable
     from capim.runtime.objects import EventType
+    from capim.wire.managedfields import Entries
 
 
 class ObjectRef(NamedTuple):
@@ -66,10 +67,20 @@ class Store:
         return self.table(ref.group_resource).get(ref.key)
 
     def commit(
-        self, event: EventType, resource: Resource, body: JsonObject, previous: Stored | None
+        self,
+        event: EventType,
+        resource: Resource,
+        body: JsonObject,
+        previous: Stored | None,
+        managed: Entries | None = None,
     ) -> Stored:
-        """Make a change; DELETED removes the object. The body's metadata is the store's from now on."""
-        stored = encode(resource, body, self.version + 1)
+        """Make a change; DELETED removes the object. The body's metadata is the store's from now on.
+
+        `managed`: who manages the object's fields; None: who did before.
+        """
+        if managed is None:
+            managed = () if previous is None else previous.managed
+        stored = encode(resource, body, self.version + 1, managed)
         change = Change(event, stored, previous)
         self._apply(change)
         self.subscriptions.queue(change)

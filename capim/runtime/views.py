@@ -42,8 +42,7 @@ def changed_form(
     if not is_view(resource):
         return resource, made, old, current
     current = store.find(resource, current.namespace, current.name) or current
-    was = current.json()
-    was["metadata"].pop("managedFields", None)
+    was = current.content()
     kept, stored, _ = _forms(store, resource, made, was)
     if subresource:  # the rest stays as it is, which a conversion there and back may order anew
         stored = merge_view(kept, stored, was, subresource)

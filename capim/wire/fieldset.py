@@ -35,10 +35,10 @@ def key_element(keys: Mapping[str, Any]) -> str:
     return f"k:{escaped_json(keys)}"
 
 
-@functools.lru_cache(maxsize=4096)
-def text_key_element(name: str, value: str) -> str:
-    """Name the list element with this one key: the most frequent one, by name or type."""
-    return key_element({name: value})
+@functools.lru_cache(maxsize=4096, typed=True)
+def keyed_element(names: tuple[str, ...], *values: str | int) -> str:
+    """Name the list element with these values of its keys; the same few occur again and again."""
+    return key_element(dict(zip(names, values, strict=True)))
 
 
 def value_element(value: Any) -> str:
@@ -65,12 +65,16 @@ def node_of(children: FieldSet, *, member: bool) -> FieldSet | None:
 
 def ordered(level: FieldSet) -> FieldSet:
     """Return a level with its elements in order; what lies below is taken to be."""
-    if len(level) < 2:
-        return level
-    names = sorted(level)
-    if names and names[-1] >= "g":  # not only fields, whose order is that of their text
-        names.sort(key=_order)
-    return {name: level[name] for name in names}
+    return level if len(level) < 2 else {name: level[name] for name in _in_order(tuple(level))}
+
+
+@functools.lru_cache(maxsize=2048)
+def _in_order(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return elements in order; the levels of a kind have the same few again and again."""
+    made = sorted(names)
+    if made[-1] >= "g":  # not only fields, whose order is that of their text
+        made.sort(key=_order)
+    return tuple(made)
 
 
 def of_paths(*paths: Path) -> FieldSet:

@@ -11,45 +11,55 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from capim.wire import fieldset
-from capim.wire.managedfields import APPLY, owner_of, sort_entries
+from capim.wire.managedfields import APPLY, Entry, encode_fields, fields_in, sort_entries
 
 if TYPE_CHECKING:
-    from capim.api.meta import JsonObject
+    from capim.wire.managedfields import Entries
 
 SCALE_VERSION: Final = "autoscaling/v1"
 _REPLICAS: Final = ("f:spec", "f:replicas")
-_FIELDS: Final = fieldset.of_paths(_REPLICAS)
+_REPLICAS_SET: Final = fieldset.of_paths(_REPLICAS)
+_FIELDS: Final = encode_fields(_REPLICAS_SET)
 
 
-def to_scale(entries: list[JsonObject], api_version: str) -> list[JsonObject]:
+def to_scale(entries: Entries, api_version: str) -> Entries:
     """Return the entries of a Scale, given those of the workload it is of."""
-    return [
-        {**entry, "apiVersion": SCALE_VERSION, "fieldsV1": _FIELDS}
-        for entry in entries
-        if entry["apiVersion"] == api_version and fieldset.has(entry["fieldsV1"], _REPLICAS)
-    ]
+    return tuple(
+        [
+            _at(entry, SCALE_VERSION)._replace(fields=_FIELDS)
+            for entry in entries
+            if entry.api_version == api_version and _has_replicas(entry)
+        ]
+    )
 
 
-def to_workload(
-    entries: list[JsonObject], scale: list[JsonObject], api_version: str
-) -> list[JsonObject]:
+def to_workload(entries: Entries, scale: Entries, api_version: str) -> Entries:
     """Return the entries of a workload after its Scale, whose entries these are, was written."""
-    managers = {owner_of(entry): entry for entry in scale}
-    times = {owner_of(entry): entry.get("time") for entry in entries}
-    made: list[JsonObject] = []
+    managers = {entry.owner: entry for entry in scale}
+    times = {entry.owner: entry.time for entry in entries}
+    made: list[Entry] = []
     for entry in entries:
-        if entry["apiVersion"] != api_version:
+        if entry.api_version != api_version:
             continue
-        owner = owner_of(entry)
-        if owner in managers or not fieldset.has(entry["fieldsV1"], _REPLICAS):
-            managers.pop(owner, None)
+        if entry.owner in managers or not _has_replicas(entry):
+            managers.pop(entry.owner, None)
             made.append(entry)
-        elif rest := fieldset.difference(entry["fieldsV1"], _FIELDS):
-            made.append({**entry, "fieldsV1": rest})
+        elif rest := fieldset.difference(fields_in(entry.fields), _REPLICAS_SET):
+            made.append(entry._replace(fields=encode_fields(rest)))
     for owner, entry in managers.items():
-        if fieldset.has(entry["fieldsV1"], _REPLICAS):
-            new = {key: value for key, value in entry.items() if key != "time"}
-            time = times.get(owner) if owner.operation == APPLY else None
-            new |= {"apiVersion": api_version, "fieldsV1": _FIELDS}
-            made.append(new | {"time": time} if time else new)
+        if _has_replicas(entry):
+            time = times.get(owner, "") if owner.operation == APPLY else ""
+            made.append(Entry(_at(entry, api_version).owner, api_version, time, _FIELDS))
     return sort_entries(made)
+
+
+def _has_replicas(entry: Entry) -> bool:
+    return fieldset.has(fields_in(entry.fields), _REPLICAS)
+
+
+def _at(entry: Entry, api_version: str) -> Entry:
+    """Return an entry at another version."""
+    owner = entry.owner
+    if owner.operation != APPLY:
+        owner = owner._replace(api_version=api_version)
+    return entry._replace(owner=owner, api_version=api_version)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import enum
 import functools
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from capim.api import builtin_types
@@ -46,7 +47,17 @@ class Holds(enum.Enum):
 class Shape:
     """The shape of one value. `fields` have names of their own, `element` is every other member."""
 
-    __slots__ = ("_fields", "_make", "defaults", "element", "form", "holds", "keys", "scalar")
+    __slots__ = (
+        "_fields",
+        "_make",
+        "defaults",
+        "element",
+        "form",
+        "holds",
+        "keys",
+        "keys_of",
+        "scalar",
+    )
 
     def __init__(
         self,
@@ -64,6 +75,7 @@ class Shape:
         self.scalar = scalar  #: string, numeric, boolean, or empty for any
         self.element = element
         self.keys = keys  #: of a list's elements, in order; none: it is a set
+        self.keys_of = itemgetter(*keys) if keys else None  #: of an element that has them all
         self.defaults = defaults or {}  #: of keys that an element may leave out
         self._make = fields
         self._fields: Mapping[str, Shape] = {}
@@ -82,6 +94,16 @@ class Shape:
     def below(self, path_element: str) -> Shape | None:
         """Return the shape of what an element of a path leads to."""
         return self.of(path_element[2:]) if path_element[0] == "f" else self.element
+
+
+@functools.lru_cache(maxsize=2048)
+def members(shape: Shape, names: tuple[str, ...]) -> tuple[tuple[str, str, Shape], ...]:
+    """Return name, path element and shape of an object's members, in order; `names` in any order.
+
+    Objects of a kind have the same few sets of names again and again.
+    """
+    fields, other = shape.fields, shape.element or ANY
+    return tuple((name, f"f:{name}", fields.get(name, other)) for name in sorted(names))
 
 
 ANY: Final = Shape(Form.LEAF, Holds.ANYTHING)

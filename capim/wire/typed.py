@@ -8,34 +8,38 @@ Semantics: structured-merge-diff v6, `typed`. Departure: as in Python, true equa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+import orjson
 
 from capim.wire import fieldset
 from capim.wire.fieldset import (
     FieldSet,
     is_member,
     key_element,
+    keyed_element,
     node_of,
     ordered,
-    text_key_element,
     value_element,
 )
-from capim.wire.shapes import ANY, Form, Shape
+from capim.wire.shapes import ANY, Form, Shape, members
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _LEAF: Final[FieldSet] = {}
 _ABSENT: Final = object()
+#: what was added, modified and removed at a place; None: nothing
+Nodes: TypeAlias = tuple[FieldSet | None, FieldSet | None, FieldSet | None]
+_MODIFIED: Final[Nodes] = (None, _LEAF, None)
+_DIVIDED: Final[frozenset[type]] = frozenset({dict, list})
 
 
 class TypedError(ValueError):
     """A value does not fit its shape; the text begins with the path."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(NamedTuple):
     """What differs between an old and a new value."""
 
     added: FieldSet
@@ -49,10 +53,19 @@ class Comparison:
         kept = (fieldset.without(one, ignored) for one in (self.added, self.modified, self.removed))
         return Comparison(*kept)
 
+    def encode(self) -> bytes:
+        """Return bytes that are equal for equal differences."""
+        return orjson.dumps((self.added, self.modified, self.removed))
+
     @property
     def changed(self) -> FieldSet:
         """What the new value has and the old one had not, or not so."""
         return fieldset.union(self.added, self.modified)
+
+
+def decode_comparison(data: bytes) -> Comparison:
+    """Return what `Comparison.encode` encoded."""
+    return Comparison(*orjson.loads(data))
 
 
 def form_of(shape: Shape, value: Any) -> Form:
@@ -77,8 +90,6 @@ def element_of(shape: Shape, item: Any) -> str:
         raise TypedError("associative list with keys may not have a null element")
     if not isinstance(item, dict):
         raise TypedError("associative list with keys may not have non-map elements")
-    if len(shape.keys) == 1 and isinstance(value := item.get(shape.keys[0]), str):
-        return text_key_element(shape.keys[0], value)
     keys = {key: item[key] for key in shape.keys if key in item}
     if len(keys) < len(shape.keys):
         keys = {
@@ -97,6 +108,8 @@ def element_of(shape: Shape, item: Any) -> str:
 
 def elements_of(shape: Shape, items: list[Any]) -> list[str]:
     """Return the path elements of a list's items. Raises TypedError: one has none."""
+    if shape.keys_of is not None and (known := _keyed_elements(shape, shape.keys_of, items)):
+        return known
     elements = []
     for index, item in enumerate(items):
         try:
@@ -104,6 +117,19 @@ def elements_of(shape: Shape, items: list[Any]) -> list[str]:
         except TypedError as error:
             raise TypedError(f"element {index}: {error}") from None
     return elements
+
+
+def _keyed_elements(
+    shape: Shape, keys_of: Callable[[Any], Any], items: list[Any]
+) -> list[str] | None:
+    """Return what `elements_of` does where all items have all keys, None where they have not."""
+    try:
+        values = list(map(keys_of, items))
+        if len(shape.keys) == 1:
+            return [keyed_element(shape.keys, value) for value in values]
+        return [keyed_element(shape.keys, *value) for value in values]
+    except (KeyError, TypeError):  # what is missing may have a default; the long way tells
+        return None
 
 
 # --- sets of a value ---------------------------------------------------------------------------------
@@ -148,22 +174,45 @@ def _claimed_items(value: list[Any], shape: Shape) -> FieldSet:
 
 def whole(value: Any, shape: Shape) -> FieldSet:
     """Return the node of a value that is new or gone altogether: everything in it is a member."""
-    if not value or not isinstance(value, dict | list):
-        return _LEAF
-    if form_of(shape, value) is Form.LEAF:
+    if not value or form_of(shape, value) is Form.LEAF:
         return _LEAF
     made: FieldSet = {}
-    other = shape.element or ANY
     if isinstance(value, dict):
-        fields = shape.fields
-        for name in sorted(value):
+        made[fieldset.SELF] = _LEAF
+        for name, element, child in members(shape, tuple(value)):
             one = value[name]
-            leaf = not isinstance(one, dict | list)
-            made[f"f:{name}"] = _LEAF if leaf else whole(one, fields.get(name, other))
-        return {fieldset.SELF: _LEAF, **made}
+            made[element] = whole(one, child) if one.__class__ in _DIVIDED else _LEAF
+        return made
+    item_shape = shape.element or ANY
     for element, item in zip(elements_of(shape, value), value, strict=True):
-        made[element] = _LEAF if element in made else whole(item, other)
+        made[element] = _LEAF if element in made else whole(item, item_shape)
     return {fieldset.SELF: _LEAF, **ordered(made)}
+
+
+def grown(zero: dict[str, Any], value: dict[str, Any], shape: Shape) -> FieldSet:
+    """Return what a value has that is not so in what it began as: `compare(...).changed`, but faster."""
+    made: FieldSet = {}
+    for name, element, child in members(shape, tuple(value)):
+        one = value[name]
+        if name not in zero:
+            made[element] = whole(one, child) if one.__class__ in _DIVIDED else _LEAF
+        elif (was := zero[name]) == one:
+            continue
+        elif one and isinstance(one, dict) and form_of(child, one) is Form.MAP:
+            if below := grown(was or {}, one, child):
+                made[element] = below
+        else:
+            added, modified, _ = _compare_values(was, one, child)
+            if added is not None or modified is not None:
+                made[element] = _united(added, modified)
+    return made
+
+
+def _united(added: FieldSet | None, modified: FieldSet | None) -> FieldSet:
+    if added is None or modified is None:
+        return (modified if added is None else added) or _LEAF
+    both: FieldSet = fieldset.union({"f:": added}, {"f:": modified})["f:"]
+    return both
 
 
 def with_named_fields(fields: FieldSet, shape: Shape | None) -> FieldSet:
@@ -185,108 +234,112 @@ def with_named_fields(fields: FieldSet, shape: Shape | None) -> FieldSet:
 
 def compare(old: dict[str, Any], new: dict[str, Any], shape: Shape) -> Comparison:
     """Return what differs. Raises TypedError: a list's items cannot be told apart."""
-    differ = _Differ()
-    added, modified, removed = differ.members(old, new, shape)
+    added, modified, removed = _compare_members(old, new, shape)
     return Comparison(added or {}, modified or {}, removed or {})
 
 
-class _Differ:
-    """Walks two values; each method returns nodes of what was added, modified and removed."""
-
-    def members(
-        self, old: dict[str, Any], new: dict[str, Any], shape: Shape
-    ) -> tuple[FieldSet | None, FieldSet | None, FieldSet | None]:
-        diff, fields, other = _Diff(), shape.fields, shape.element or ANY
-        for name, value in new.items():
-            was = old.get(name, _ABSENT)
-            if was is not _ABSENT and was == value:
-                continue
-            child = fields.get(name, other)
-            if was is _ABSENT:
-                diff.added[f"f:{name}"] = whole(value, child)
-            else:
-                diff.put(f"f:{name}", self.value(was, value, child))
-        for name, was in old.items():
-            if name not in new:
-                diff.removed[f"f:{name}"] = whole(was, fields.get(name, other))
-        return diff.nodes()
-
-    def value(
-        self, old: Any, new: Any, shape: Shape
-    ) -> tuple[FieldSet | None, FieldSet | None, FieldSet | None]:
-        old_form, new_form = form_of(shape, old), form_of(shape, new)
-        form = new_form if old is None else old_form if new is None else new_form
-        if form is Form.LEAF or (old_form is not new_form and None not in (old, new)):
-            return None, _LEAF, None
-        if not old and not new:
-            return None, _LEAF, None
-        if form is Form.MAP:
-            return self.members(old or {}, new or {}, shape)
-        return self.items(old or [], new or [], shape)
-
-    def items(
-        self, old: list[Any], new: list[Any], shape: Shape
-    ) -> tuple[FieldSet | None, FieldSet | None, FieldSet | None]:
-        diff, item_shape = _Diff(), shape.element or ANY
-        before, after = _by_element(old, shape), _by_element(new, shape)
-        for element, now in after.items():
-            was = before.get(element)
-            if was is None:
-                diff.added[element] = whole(now[0], item_shape) if len(now) == 1 else _LEAF
-            elif len(was) == len(now) == 1:
-                if was[0] != now[0]:
-                    diff.put(element, self.value(was[0], now[0], item_shape))
-            else:
-                self._repeated(diff, element, was, now, item_shape)
-        for element, was in before.items():
-            if element not in after:
-                diff.removed[element] = whole(was[0], item_shape) if len(was) == 1 else _LEAF
-        return diff.nodes()
-
-    def _repeated(
-        self, diff: _Diff, element: str, was: list[Any], now: list[Any], shape: Shape
-    ) -> None:
-        """Compare items with one key: together they are like one atomic item."""
-        if len(was) > 1 and len(now) > 1:
-            if was != now:
-                diff.modified[element] = _LEAF
-        elif len(was) > 1:
-            diff.added[element] = whole(now[0], shape)
-            diff.removed[element] = _LEAF
+def _compare_members(old: dict[str, Any], new: dict[str, Any], shape: Shape) -> Nodes:
+    added: FieldSet = {}
+    changed: dict[str, Nodes] = {}
+    removed: FieldSet = {}
+    for name, value in new.items():
+        was = old.get(name, _ABSENT)
+        if was is value or was == value:
+            continue
+        child = shape.fields.get(name) or shape.element or ANY
+        if was is _ABSENT:
+            added[f"f:{name}"] = whole(value, child)
+        elif was.__class__ in _DIVIDED or value.__class__ in _DIVIDED:
+            changed[f"f:{name}"] = _compare_values(was, value, child)
         else:
-            diff.removed[element] = whole(was[0], shape)
-            diff.added[element] = _LEAF
+            changed[f"f:{name}"] = _MODIFIED
+    if not old.keys() <= new.keys():
+        for name in old.keys() - new.keys():
+            child = shape.fields.get(name) or shape.element or ANY
+            removed[f"f:{name}"] = whole(old[name], child)
+    return _level(added, changed, removed)
 
 
-class _Diff:
-    """What was added to, modified in and removed from one level."""
+def _compare_values(old: Any, new: Any, shape: Shape) -> Nodes:
+    old_form, new_form = form_of(shape, old), form_of(shape, new)
+    form = new_form if old is None else old_form if new is None else new_form
+    if form is Form.LEAF or (old_form is not new_form and None not in (old, new)):
+        return _MODIFIED
+    if not old and not new:
+        return _MODIFIED
+    if form is Form.MAP:
+        return _compare_members(old or {}, new or {}, shape)
+    return _compare_items(old or [], new or [], shape)
 
-    __slots__ = ("added", "modified", "removed")
 
-    def __init__(self) -> None:
-        self.added: FieldSet = {}
-        self.modified: FieldSet = {}
-        self.removed: FieldSet = {}
+def _compare_items(old: list[Any], new: list[Any], shape: Shape) -> Nodes:
+    if not _aligned(old, new, shape):
+        return _compare_rearranged(old, new, shape)
+    item_shape = shape.element or ANY
+    changed = {
+        element_of(shape, now): _compare_values(was, now, item_shape)
+        for was, now in zip(old, new, strict=True)
+        if was is not now and was != now
+    }
+    return _level({}, changed, {})
 
-    def put(
-        self, element: str, nodes: tuple[FieldSet | None, FieldSet | None, FieldSet | None]
-    ) -> None:
-        """Take what a member's comparison found."""
-        added, modified, removed = nodes
-        if added is not None:
-            self.added[element] = added
-        if modified is not None:
-            self.modified[element] = modified
-        if removed is not None:
-            self.removed[element] = removed
 
-    def nodes(self) -> tuple[FieldSet | None, FieldSet | None, FieldSet | None]:
-        """Return the nodes of this level; None where nothing is."""
-        return (
-            ordered(self.added) if self.added else None,
-            ordered(self.modified) if self.modified else None,
-            ordered(self.removed) if self.removed else None,
-        )
+def _compare_rearranged(old: list[Any], new: list[Any], shape: Shape) -> Nodes:
+    item_shape = shape.element or ANY
+    before, after = _by_element(old, shape), _by_element(new, shape)
+    added: FieldSet = {}
+    changed: dict[str, Nodes] = {}
+    for element, now in after.items():
+        was = before.get(element)
+        if was is None:
+            added[element] = whole(now[0], item_shape) if len(now) == 1 else _LEAF
+        elif was != now:
+            changed[element] = _compare_repeated(was, now, item_shape)
+    removed = {
+        element: whole(was[0], item_shape) if len(was) == 1 else _LEAF
+        for element, was in before.items()
+        if element not in after
+    }
+    return _level(added, changed, removed)
+
+
+def _compare_repeated(was: list[Any], now: list[Any], shape: Shape) -> Nodes:
+    """Compare items with one key: several are together like one atomic item."""
+    if len(was) == len(now) == 1:
+        return _compare_values(was[0], now[0], shape)
+    if len(was) > 1 and len(now) > 1:
+        return _MODIFIED
+    if len(was) > 1:
+        return whole(now[0], shape), None, _LEAF
+    return _LEAF, None, whole(was[0], shape)
+
+
+def _level(added: FieldSet, changed: dict[str, Nodes], removed: FieldSet) -> Nodes:
+    """Return the nodes of a level: with what its members' comparisons found."""
+    modified: FieldSet = {}
+    for element, (more, other, less) in changed.items():
+        if more is not None:
+            added[element] = more
+        if other is not None:
+            modified[element] = other
+        if less is not None:
+            removed[element] = less
+    return (
+        ordered(added) if added else None,
+        ordered(modified) if modified else None,
+        ordered(removed) if removed else None,
+    )
+
+
+def _aligned(old: list[Any], new: list[Any], shape: Shape) -> bool:
+    """Tell whether two lists have the same elements in the same places, and none of them twice."""
+    if shape.keys_of is None or len(old) != len(new):
+        return False
+    try:
+        names = list(map(shape.keys_of, old))
+        return names == list(map(shape.keys_of, new)) and len(set(names)) == len(names)
+    except (KeyError, TypeError):  # the long way tells what is wrong, if anything is
+        return False
 
 
 def _by_element(items: list[Any], shape: Shape) -> dict[str, list[Any]]:

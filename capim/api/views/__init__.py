@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-import orjson
-
 from capim.api.canonical import canonical
 from capim.api.meta import JsonObject
 
@@ -51,11 +49,6 @@ def view_of(resource: Resource) -> View:
     from capim.api.views import autoscaling, events  # noqa: PLC0415 - when first needed
 
     return {"events.k8s.io": events.VIEW, "autoscaling": autoscaling.VIEW}[resource.group]
-
-
-def shown(resource: Resource, data: bytes) -> bytes:
-    """Return a stored object's encoding as a view shows it."""
-    return orjson.dumps(shown_object(resource, orjson.loads(data)))
 
 
 def shown_object(resource: Resource, stored: JsonObject) -> JsonObject:

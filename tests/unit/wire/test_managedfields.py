@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capim.api.gvk import GVK
 from capim.wire import lastapplied, managedfields, managedscale, shapes, typed
-from capim.wire.managedfields import Applied, Conflicts, Write
+from capim.wire.managedfields import (
+    Applied,
+    Conflicts,
+    Entry,
+    Write,
+    encode_fields,
+    fields_in,
+)
 from capim.wire.typed import TypedError
 from capim.wire.typedcheck import check_fits
 
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
+    from capim.wire.managedfields import Entries
     from capim.wire.shapes import Shape
 
 _TEXT = {"type": "string"}
@@ -63,13 +72,13 @@ _UPPER = _configs(st.sampled_from("ABCD"))
 
 
 def write(manager: str, time: str = "2024-01-01T00:00:00Z", subresource: str = "") -> Write:
-    return Write(manager, "x.io/v1", subresource, time)
+    return Write(manager, "x.io/v1", subresource, time, {}, b"{}")
 
 
 def apply(
     live: JsonObject,
     config: JsonObject,
-    managed: list[JsonObject],
+    managed: Entries,
     manager: str = "one",
     *,
     force: bool = False,
@@ -79,14 +88,14 @@ def apply(
     return managedfields.apply(live, config, managed, write(manager, time), shape, force=force)
 
 
-def owned(managed: list[JsonObject], manager: str) -> Any:
-    return next((one["fieldsV1"] for one in managed if one["manager"] == manager), None)
+def owned(managed: Entries, manager: str) -> Any:
+    return next((fields_in(one.fields) for one in managed if one.owner.manager == manager), None)
 
 
 @settings(deadline=None)
 @given(_CONFIGS, _CONFIGS)
 def test_applying_again_changes_nothing(live: JsonObject, config: JsonObject) -> None:
-    first = apply(live, config, [])
+    first = apply(live, config, ())
     later = apply(first.obj, config, first.managed, time="2025-01-01T00:00:00Z")
     assert later == first
 
@@ -94,7 +103,7 @@ def test_applying_again_changes_nothing(live: JsonObject, config: JsonObject) ->
 @settings(deadline=None)
 @given(_CONFIGS, _UPPER)
 def test_disjoint_managers_never_conflict(mine: JsonObject, theirs: JsonObject) -> None:
-    first = apply({}, mine, [])
+    first = apply({}, mine, ())
     both = apply(first.obj, theirs, first.managed, "two")
     assert owned(both.managed, "one") == owned(first.managed, "one")
     back = apply(both.obj, {}, both.managed, "two")
@@ -105,16 +114,16 @@ def test_disjoint_managers_never_conflict(mine: JsonObject, theirs: JsonObject) 
 @settings(deadline=None)
 @given(_CONFIGS, _CONFIGS)
 def test_who_gives_everything_up_leaves_nothing(first: JsonObject, second: JsonObject) -> None:
-    made = apply({}, first, [])
+    made = apply({}, first, ())
     made = apply(made.obj, second, made.managed)
     assert typed.fields_of(made.obj, _SHAPE) == typed.fields_of(second, _SHAPE)
-    assert apply(made.obj, {}, made.managed) == Applied({}, [])
+    assert apply(made.obj, {}, made.managed) == Applied({}, ())
 
 
 @settings(deadline=None)
 @given(_CONFIGS, _CONFIGS)
 def test_a_forced_apply_has_its_way(live: JsonObject, config: JsonObject) -> None:
-    made = apply({}, live, [])
+    made = apply({}, live, ())
     made = apply(made.obj, config, made.managed, "two", force=True)
     assert apply(made.obj, config, made.managed, "two") == made
     assert (owned(made.managed, "two") or {}) == typed.fields_of(config, _SHAPE)
@@ -123,7 +132,7 @@ def test_a_forced_apply_has_its_way(live: JsonObject, config: JsonObject) -> Non
 @settings(deadline=None)
 @given(_CONFIGS, _CONFIGS)
 def test_an_update_owns_what_it_changed(old: JsonObject, new: JsonObject) -> None:
-    before = apply({}, old, []).managed
+    before = apply({}, old, ()).managed
     seen = typed.compare(old, new, _SHAPE)
     after = managedfields.update(before, seen, write("up"))
     assert (owned(after, "up") or {}) == seen.changed
@@ -134,7 +143,7 @@ def test_an_update_owns_what_it_changed(old: JsonObject, new: JsonObject) -> Non
 
 def test_a_conflict_names_manager_and_field() -> None:
     by_update = managedfields.update(
-        [], typed.compare({}, {"map": {"a": "1"}}, _SHAPE), write("up", subresource="status")
+        (), typed.compare({}, {"map": {"a": "1"}}, _SHAPE), write("up", subresource="status")
     )
     with pytest.raises(Conflicts) as caught:
         apply({"map": {"a": "1"}}, {"map": {"a": "2"}}, by_update)
@@ -145,7 +154,7 @@ def test_a_conflict_names_manager_and_field() -> None:
 
 
 def test_conflicts_are_listed_by_manager() -> None:
-    first = apply({}, {"map": {"a": "1", "b": "1"}}, [])
+    first = apply({}, {"map": {"a": "1", "b": "1"}}, ())
     with pytest.raises(Conflicts) as caught:
         apply(first.obj, {"map": {"a": "2", "b": "2"}}, first.managed, "two")
     text = 'Apply failed with 2 conflicts: conflicts with "one":\n- .map.a\n- .map.b'
@@ -153,7 +162,7 @@ def test_conflicts_are_listed_by_manager() -> None:
 
 
 def test_too_many_updates_become_ancient() -> None:
-    managed: list[JsonObject] = []
+    managed: Entries = ()
     for number in range(13):
         old = {"map": {f"k{n:02}": "1" for n in range(number)}}
         seen = typed.compare(old, {"map": {**old["map"], f"k{number:02}": "1"}}, _SHAPE)
@@ -161,15 +170,15 @@ def test_too_many_updates_become_ancient() -> None:
         managed = managedfields.update(managed, seen, write(f"m{number:02}", time))
     assert len(managed) == 10
     ancient = managed[0]
-    assert ancient["manager"] == managedfields.ANCIENT_CHANGES
-    assert ancient["time"] == "2024-01-01T00:00:03Z"
-    assert sorted(ancient["fieldsV1"]["f:map"]) == ["f:k00", "f:k01", "f:k02", "f:k03"]
+    assert ancient.owner.manager == managedfields.ANCIENT_CHANGES
+    assert ancient.time == "2024-01-01T00:00:03Z"
+    assert sorted(fields_in(ancient.fields)["f:map"]) == ["f:k00", "f:k01", "f:k02", "f:k03"]
 
 
 def test_an_element_without_its_key_has_the_default() -> None:
-    made = apply({}, {"keyed": [{"x": "1"}]}, [])
+    made = apply({}, {"keyed": [{"x": "1"}]}, ())
     element = 'k:{"name":"d"}'
-    assert made.managed[0]["fieldsV1"] == {"f:keyed": {element: {".": {}, "f:x": {}}}}
+    assert owned(made.managed, "one") == {"f:keyed": {element: {".": {}, "f:x": {}}}}
 
 
 def test_merged_lists_keep_both_orders() -> None:
@@ -223,7 +232,8 @@ def test_several_misfits_are_listed() -> None:
 
 def test_entries_that_are_none_are_refused() -> None:
     good = {"operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1"}
-    assert managedfields.parse([good]) == [{**good, "fieldsV1": {}}]
+    (entry,) = managedfields.parse([good])
+    assert (entry.owner.operation, entry.api_version, entry.fields) == ("Apply", "v1", b"{}")
     for part in ({"operation": "Guess"}, {"apiVersion": ""}, {"fieldsType": "FieldsV2"}):
         with pytest.raises(ValueError, match=r"."):
             managedfields.parse([{**good, **part}])
@@ -243,16 +253,29 @@ def test_built_in_kinds_have_their_topology() -> None:
 
 def test_a_scale_shows_and_changes_who_manages_the_replicas() -> None:
     fields: JsonObject = {"f:spec": {"f:replicas": {}, "f:paused": {}}}
-    entry = write("one").entry(write("one").owner("Update"), fields, "t")
-    (shown,) = managedscale.to_scale([entry], "x.io/v1")
-    assert (shown["apiVersion"], shown["fieldsV1"]) == (
-        "autoscaling/v1",
-        {"f:spec": {"f:replicas": {}}},
-    )
-    other = {**shown, "manager": "two", "subresource": "scale"}
-    new, old = managedscale.to_workload([entry], [other], "x.io/v1")
-    assert (new["manager"], new["apiVersion"], "time" in new) == ("two", "x.io/v1", False)
-    assert old == {**entry, "fieldsV1": {"f:spec": {"f:paused": {}}}}
+    entry = Entry(write("one").owner("Update"), "x.io/v1", "t", encode_fields(fields))
+    (shown,) = managedscale.to_scale((entry,), "x.io/v1")
+    assert (shown.api_version, shown.owner.api_version) == ("autoscaling/v1", "autoscaling/v1")
+    assert fields_in(shown.fields) == {"f:spec": {"f:replicas": {}}}
+    other = shown._replace(owner=shown.owner._replace(manager="two", subresource="scale"))
+    new, old = managedscale.to_workload((entry,), (other,), "x.io/v1")
+    assert (new.owner.manager, new.api_version, new.time) == ("two", "x.io/v1", "")
+    assert old == entry._replace(fields=encode_fields({"f:spec": {"f:paused": {}}}))
+
+
+@pytest.mark.parametrize("missing", ["", "manager", "time", "subresource"])
+def test_entries_are_written_as_they_were_read(missing: str) -> None:
+    entry = {
+        "manager": "one",
+        "operation": "Update",
+        "apiVersion": "x.io/v1",
+        "time": "2024-01-01T00:00:00Z",
+        "fieldsType": "FieldsV1",
+        "fieldsV1": {"f:map": {'k:{"a":"\\u003c"}': {".": {}, "f:a": {}}}},
+        "subresource": "status",
+    }
+    entry.pop(missing, None)
+    assert managedfields.encode(managedfields.parse([entry, entry])) == orjson.dumps([entry, entry])
 
 
 def test_what_kubectl_applied_on_the_clients_side_is_kept_in_view() -> None:
