@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from capim.api.validation import view_causes
 from capim.runtime import (
     customobjects,
     customwarnings,
@@ -117,6 +118,8 @@ class Admitting:
         causes = metadata_causes(resource, body)
         if rules is not None:
             causes += rules.causes(resource, body, old)
+        elif view and old is not None and not resource.custom:
+            causes += view_causes(view, body, old)
         if causes:
             raise invalid(resource, body["metadata"]["name"], causes)
         if rules is not None:

@@ -136,15 +136,23 @@ def _merge_approval(made: JsonObject, body: JsonObject) -> None:
     made["status"] = (made.get("status") or {}) | {"conditions": conditions}
 
 
+def _merge_ephemeral(made: JsonObject, body: JsonObject) -> None:
+    spec = dict(made.get("spec") or {})
+    spec.pop("ephemeralContainers", None)
+    if given := (body.get("spec") or {}).get("ephemeralContainers"):
+        spec["ephemeralContainers"] = given
+    made["spec"] = spec
+
+
 def _merge_containers(made: JsonObject, body: JsonObject) -> None:
     spec: JsonObject = body.get("spec") or {}
-    fields = ("ephemeralContainers", "containers", "initContainers")
+    fields = ("containers", "initContainers")
     made["spec"] = (made.get("spec") or {}) | {key: spec[key] for key in fields if key in spec}
 
 
 _MERGES: Final[dict[str, Callable[[JsonObject, JsonObject], None]]] = {
     "approval": _merge_approval,
-    "ephemeralcontainers": _merge_containers,
+    "ephemeralcontainers": _merge_ephemeral,
     "finalize": _merge_finalizers,
     "resize": _merge_containers,
     "scale": _merge_scale,

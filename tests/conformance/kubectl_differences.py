@@ -44,18 +44,7 @@ _GROUPS: Final = (
 )
 
 _CUSTOM: Final = (
-    "discovery: kubectl get crontabs",
-    "discovery: kubectl get ct mine -o yaml",
-    "discovery: kubectl get ct mine -o wide",
     """discovery: kubectl patch ct mine --type=merge -p '{"spec":{"replicas":"x"}}'""",
-    "discovery: kubectl get ct",
-    "discovery: kubectl describe ct mine",
-    "discovery: kubectl delete ct --all",
-)
-
-_EPHEMERAL: Final = (
-    "describe: kubectl debug lone --image=busybox --target=absent",
-    "describe: kubectl get pod lone -o yaml",
 )
 
 _WORKLOADS: Final = (
@@ -100,6 +89,5 @@ KUBECTL: Final[dict[str, str]] = {
     **dict.fromkeys(_ROLES, "the roles of a new cluster are not all there yet"),
     **dict.fromkeys(_GROUPS, "events.k8s.io and autoscaling/v1 are not served yet"),
     **dict.fromkeys(_CUSTOM, "custom resources are not checked by their schemas yet"),
-    **dict.fromkeys(_EPHEMERAL, "ephemeral containers are not checked yet"),
     **dict.fromkeys(_WORKLOADS, "no controllers of workloads, services, budgets and claims yet"),
 }

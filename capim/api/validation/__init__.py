@@ -38,6 +38,14 @@ def causes(
             yield from update(obj, old)
 
 
+def view_causes(view: str, obj: JsonObject, old: JsonObject) -> Iterator[Cause]:
+    """Yield what is wrong with the part of an object that a subresource writes."""
+    if view == "ephemeralcontainers":
+        from capim.api.validation import ephemeral  # noqa: PLC0415 - when first needed
+
+        yield from ephemeral.causes(obj["spec"], old["spec"])
+
+
 @functools.cache
 def _updates() -> Mapping[tuple[str, str], Update]:
     from capim.api.validation.updates import UPDATES  # noqa: PLC0415 - when first needed

@@ -77,11 +77,11 @@ def _containers(path: str, spec: JsonObject, volumes: Iterable[str]) -> Iterator
         for index, container in enumerate(spec.get(key) or ()):
             inner = f"{path}.{key}[{index}]"
             name = container.get("name", "")
-            yield from _container_name(f"{inner}.name", name)
+            yield from container_name(f"{inner}.name", name)
             if name and name in seen:
                 yield field.duplicate(f"{inner}.name", name)
             seen.add(name)
-            yield from _container(inner, container, volumes)
+            yield from container_fields(inner, container, volumes)
             if key == "initContainers":
                 yield from _init_probes(inner, container)
 
@@ -95,31 +95,33 @@ def _init_probes(path: str, container: JsonObject) -> Iterator[Cause]:
             yield field.forbidden(f"{path}.{key}", text)
 
 
-def _container_name(path: str, name: str) -> Iterator[Cause]:
+def container_name(path: str, name: str) -> Iterator[Cause]:
+    """Check the name of a container or a volume."""
     if name:
         yield from names.dns_label(path, name)
     else:
         yield field.required(path)
 
 
-def _container(path: str, container: JsonObject, volumes: Iterable[str]) -> Iterator[Cause]:
-    image = container.get("image", "")
+def container_fields(path: str, held: JsonObject, volumes: Iterable[str]) -> Iterator[Cause]:
+    """Check what every container has but its name; `volumes` are the names of the pod's."""
+    image = held.get("image", "")
     if not image:
         yield field.required(f"{path}.image")
     elif image != image.strip():
         text = "must not have leading or trailing whitespace"
         yield field.invalid(f"{path}.image", image, text)
-    for index, port in enumerate(container.get("ports") or ()):
+    for index, port in enumerate(held.get("ports") or ()):
         yield from _port(f"{path}.ports[{index}]", port)
-    for index, variable in enumerate(container.get("env") or ()):
+    for index, variable in enumerate(held.get("env") or ()):
         yield from _variable(f"{path}.env[{index}]", variable)
-    for index, mount in enumerate(container.get("volumeMounts") or ()):
+    for index, mount in enumerate(held.get("volumeMounts") or ()):
         yield from _mount(f"{path}.volumeMounts[{index}]", mount, volumes)
     for key in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if container.get(key) is not None:
-            yield from _probe(f"{path}.{key}", container[key])
-    yield from common.one_of(f"{path}.imagePullPolicy", container.get("imagePullPolicy"), _PULL)
-    yield from resources(f"{path}.resources", container.get("resources") or {})
+        if held.get(key) is not None:
+            yield from _probe(f"{path}.{key}", held[key])
+    yield from common.one_of(f"{path}.imagePullPolicy", held.get("imagePullPolicy"), _PULL)
+    yield from resources(f"{path}.resources", held.get("resources") or {})
 
 
 def _port(path: str, port: JsonObject) -> Iterator[Cause]:
@@ -236,7 +238,7 @@ def _volumes(path: str, volumes: list[JsonObject]) -> Iterator[Cause]:
         sources = [key for key in volume if key != "name"]
         causes = [*_volume_source(inner, volume, sources)]
         yield from causes
-        yield from _container_name(f"{inner}.name", name)
+        yield from container_name(f"{inner}.name", name)
         if name and name in seen:
             yield field.duplicate(f"{inner}.name", name)
         if not causes:
