@@ -95,7 +95,7 @@ class _Struct:
 
     def __call__(self, value: Any) -> JsonObject:
         if type(value) is not dict:
-            raise MismatchError(_go_kind(value), f"v1.{self._owner}")
+            raise MismatchError(go_kind(value), f"v1.{self._owner}")
         if not self._fields:
             self._prepare()
         made = self._read(value)
@@ -186,13 +186,13 @@ def _go_name(type_name: str) -> str:
 
 def _list(convert: Convert, wanted: str, value: Any) -> list[Any]:
     if type(value) is not list:
-        raise MismatchError(_go_kind(value), wanted)
+        raise MismatchError(go_kind(value), wanted)
     return [convert(item) for item in value]
 
 
 def _map(convert: Convert, wanted: str, value: Any) -> JsonObject:
     if type(value) is not dict:
-        raise MismatchError(_go_kind(value), wanted)
+        raise MismatchError(go_kind(value), wanted)
     return {key: convert(item) for key, item in value.items() if item is not None}
 
 
@@ -203,7 +203,7 @@ def _scalar(letter: str, value: Any) -> Any:
             return value
     elif type(value) is wanted:
         return value
-    got = _go_kind(value)
+    got = go_kind(value)
     if type(value) is float and letter in "il":
         if value.is_integer():
             return int(value)
@@ -211,7 +211,8 @@ def _scalar(letter: str, value: Any) -> Any:
     raise MismatchError(got, _GO_SCALARS[letter])
 
 
-def _go_kind(value: Any) -> str:
+def go_kind(value: Any) -> str:
+    """Return what Go's decoder calls the type of a JSON value."""
     kinds = {bool: "bool", int: "number", float: "number", str: "string", list: "array"}
     return kinds.get(type(value), "object")
 
@@ -222,7 +223,7 @@ def _any(value: Any) -> Any:
 
 def _quantity(value: Any) -> str:
     if type(value) not in {str, int, float}:
-        raise MismatchError(f"json: cannot unmarshal {_go_kind(value)} into a quantity", "")
+        raise MismatchError(f"json: cannot unmarshal {go_kind(value)} into a quantity", "")
     try:
         return canonical_quantity(str(value))
     except ValueError as error:
@@ -232,12 +233,12 @@ def _quantity(value: Any) -> str:
 def _int_or_string(value: Any) -> int | str:
     if type(value) is str or type(value) is int:
         return value
-    raise MismatchError(_go_kind(value), "int32")
+    raise MismatchError(go_kind(value), "int32")
 
 
 def _time(value: Any) -> str:
     if type(value) is not str:
-        raise MismatchError(_go_kind(value), "string")
+        raise MismatchError(go_kind(value), "string")
     return value
 
 

@@ -8,6 +8,7 @@ from capim.api import errors
 from capim.api.meta import format_time
 from capim.runtime.customresources import CLEANUP_FINALIZER, DEFINITIONS
 from capim.runtime.definitions import mark_terminating
+from capim.runtime.objects import encode
 from capim.runtime.strategies import NAMESPACES
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Lifecycle:
         if not stored.deleting:
             self._mark(stored, body)
         if options.dry_run:
-            return stored, False
+            return encode(stored.resource, body, stored.resource_version), False
         return self._store.commit("MODIFIED", stored.resource, body, stored), False
 
     def save(

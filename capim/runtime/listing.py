@@ -18,6 +18,7 @@ import orjson
 from capim.api import errors
 from capim.api.views import is_view
 from capim.runtime.objects import Page, kind_head
+from capim.wire.gojson import syntax_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -78,7 +79,10 @@ def encode_continue(continuation: Continuation) -> str:
 def decode_continue(token: str) -> Continuation:
     """Read a continue token. Raises APIError: BadRequest."""
     try:
-        raw = orjson.loads(_unbase64(token))
+        data = _unbase64(token)
+        if why := syntax_error(data):
+            raise _invalid_token(why)
+        raw = orjson.loads(data)
         kind, version, start = raw.get("v", ""), int(raw.get("rv", 0)), str(raw.get("start", ""))
     except (ValueError, AttributeError, TypeError) as error:
         raise _invalid_token(str(error)) from None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, Typ
 
 import orjson
 
-from capim.api.errors import APIError
+from capim.api.errors import APIError, bad_request
 from capim.api.resources import Resource
 from capim.api.structural import prune
 from capim.api.views import is_view, shown_object
@@ -179,13 +179,19 @@ def encode(
     """Encode an object whose metadata the caller owns; version 0 leaves resourceVersion out.
 
     Entries that the metadata has do not count: `managed` are all there are.
+
+    Raises:
+        APIError: BadRequest, it is nested deeper than can be encoded.
     """
     metadata = body["metadata"]
     metadata.pop("managedFields", None)
     metadata.pop("resourceVersion", None)
     if resource_version:
         metadata["resourceVersion"] = str(resource_version)
-    data, behind = _encode(resource, body, managed)
+    try:
+        data, behind = _encode(resource, body, managed)
+    except TypeError as error:
+        raise bad_request(f"the object has no JSON: {error}") from error
     return _stored(resource, body, resource_version, data, managed, behind)
 
 

@@ -430,14 +430,23 @@ class ResourceGroup:
         *,
         labels: LabelSelector | None = None,
         fields: FieldSelector | None = None,
+        limit: int = 0,
+        continue_token: str = "",
         options: DeleteOptions | None = None,
-    ) -> StoredList:
-        """Delete what a list with these selectors returns. Returns the objects as they were."""
-        found = self.list(resource, namespace, labels=labels, fields=fields).items
-        for stored in found:
+    ) -> Page:
+        """Delete what a list with these selectors and this limit returns. Returns that list."""
+        page = self.list(
+            resource,
+            namespace,
+            labels=labels,
+            fields=fields,
+            limit=limit,
+            continue_token=continue_token,
+        )
+        for stored in page.items:
             if self._store.find(resource, stored.namespace, stored.name):
                 self.delete(resource, stored.namespace, stored.name, options)
-        return found
+        return page
 
     def check_namespace(self, resource: Resource, namespace: str, name: str) -> None:
         """Refuse what would be new in a namespace that ends (403) or is not there (404)."""

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from capim.api.meta import JsonObject
 
 _SCALE: Final = Resource("autoscaling", "v1", "scales", "Scale", True, "scale")
+_EVICTION: Final = Resource("policy", "v1", "evictions", "Eviction", True, "eviction")
+#: subresources that show and take another kind than the object's
+_VIEWS: Final = {"scale": _SCALE, "eviction": _EVICTION}
 _OPERATORS: Final = {"In": "in", "NotIn": "notin"}
 
 
 def view_resource(resource: Resource, subresource: str) -> Resource:
-    """Return what a client sends and reads there: the kind itself, but for scale."""
-    return _SCALE if subresource == "scale" else resource
+    """Return what a client sends and reads there: mostly the kind itself."""
+    return _VIEWS.get(subresource, resource)
 
 
 def view(resource: Resource, obj: JsonObject, subresource: str) -> JsonObject:

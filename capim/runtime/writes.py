@@ -7,6 +7,8 @@ from zlib import crc32
 
 from capim.api import errors
 from capim.api.meta import format_time
+from capim.runtime.metadatatypes import checked_metadata
+from capim.runtime.typed import checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,36 +32,23 @@ _SERVERS_OWN: Final = (
 )
 #: not kept: managers of fields are settled apart (`fieldmanagement`), selfLink is gone since 1.20
 _DROPPED: Final = ("managedFields", "selfLink")
-_SHAPES: Final = {
-    "labels": dict,
-    "annotations": dict,
-    "finalizers": list,
-    "ownerReferences": list,
-}
 
 
 def own_copy(resource: Resource, body: JsonObject) -> JsonObject:
     """Copy top level and metadata, leave out what is empty there, and check that the kind is right.
 
     Raises:
-        APIError: BadRequest, for another kind or version or a body that is no object of any.
+        APIError: BadRequest, for another kind or version, a body that is no object of any, or a value
+            of another type than its field.
     """
     _check_kind(resource, body)
-    metadata = body.get("metadata") or {}
-    if not isinstance(metadata, dict):
-        raise errors.bad_request("metadata must be an object")
-    kept: dict[str, Any] = {
-        key: value
-        for key, value in metadata.items()
-        if value not in (None, {}, [], "") and key not in _DROPPED
-    }
-    for key, shape in _SHAPES.items():
-        if key in kept and not _has_shape(kept[key], shape):
-            raise errors.bad_request(f"metadata.{key}: not a value of the expected type")
+    kept = checked_metadata(resource, body.get("metadata"))
+    for key in _DROPPED:
+        kept.pop(key, None)
     copied = {key: value for key, value in body.items() if value is not None}
     copied["apiVersion"], copied["kind"] = resource.api_version, resource.kind
     copied["metadata"] = kept
-    return copied
+    return checked(resource, copied)
 
 
 def own_namespace(resource: Resource, namespace: str, metadata: JsonObject) -> None:
@@ -118,6 +107,9 @@ def check_same_object(resource: Resource, name: str, body: JsonObject, old: Json
         why = f"Precondition failed: UID in precondition: {new['uid']}, UID in object meta: {was['uid']}"
         raise errors.conflict(resource.plural, resource.group, name, why)
     version = new.get("resourceVersion", "0")
+    if not (version.isascii() and version.isdigit()):
+        # a real server does not expect it either
+        raise errors.APIError("", 500, f'strconv.ParseUint: parsing "{version}": invalid syntax')
     if version == "0" and resource.custom and body.get("kind") == resource.kind:
         cause = ("metadata.resourceVersion", "Invalid value: 0: must be specified for an update")
         raise errors.invalid(resource.plural, resource.group, name, [cause])
@@ -169,15 +161,6 @@ def wants_the_same(resource: Resource, body: JsonObject, old: JsonObject) -> boo
         ignored = {"metadata"}
     keys = (body.keys() | old.keys()) - ignored
     return all(body.get(key) == old.get(key) for key in keys)
-
-
-def _has_shape(value: object, shape: type) -> bool:
-    if not isinstance(value, shape):
-        return False
-    items = value.values() if isinstance(value, dict) else value
-    if not isinstance(items, type({}.values()) | list):
-        return False
-    return all(isinstance(item, str | dict) for item in items)
 
 
 def _check_kind(resource: Resource, body: JsonObject) -> None:

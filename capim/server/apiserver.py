@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from capim.api.errors import APIError, no_such_resource
+from capim.api.errors import APIError, bad_request, no_such_resource
 from capim.api.workload import Authorization
 from capim.runtime import bootstrappolicy
 from capim.runtime.authorization import AlwaysAllow
@@ -106,6 +106,10 @@ class ApiServer:
             if self._served.unserved and isinstance(error, PageNotFound):
                 error = no_such_resource(self._served.unserved)
             exchange.respond(self._warned(self._refused(exchange, error), info))
+        except RecursionError:
+            code = 400
+            too_deep = bad_request("the body of the request is nested too deeply")
+            exchange.respond(self._warned(self._refused(exchange, too_deep), info))
         except Exception:
             _log.exception("request failed", cluster=self._served.name, method=exchange.method)
             code = 500

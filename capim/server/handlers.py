@@ -6,19 +6,17 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from capim.api.errors import APIError, bad_request, method_not_allowed
+from capim.api.errors import APIError, method_not_allowed
 from capim.runtime import subresources
 from capim.runtime.customscale import check_shown
 from capim.runtime.eviction import evict
 from capim.runtime.listing import list_body
-from capim.runtime.objects import Page
-from capim.server.applying import apply, check_not_forced, manager_of
+from capim.server.applying import apply, manager_of
 from capim.server.bodies import (
     APPLY,
-    decode_body,
     decode_delete_options,
+    decode_object,
     decode_patch,
-    dry_run_of,
     media_type_of,
 )
 from capim.server.http import PAGE_NOT_FOUND, Response
@@ -31,6 +29,7 @@ from capim.server.listing import (
     version_number,
 )
 from capim.server.negotiation import Media
+from capim.server.options import check_write
 from capim.server.routes import PageNotFound
 from capim.server.strictness import WRITES, strictness_of
 from capim.server.writers import encode
@@ -40,9 +39,12 @@ if TYPE_CHECKING:
 
     from capim.api.meta import JsonObject
     from capim.api.resources import Resource
-    from capim.runtime.resourcegroup import ResourceGroup, Stored
+    from capim.runtime.resourcegroup import PatchType, ResourceGroup, Stored
     from capim.server.http import Exchange
     from capim.server.routes import RequestInfo
+
+#: the code for a content type that nobody reads; it comes before the object is looked for
+_UNSUPPORTED: Final = 415
 
 
 def respond(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
@@ -96,8 +98,8 @@ def _list(_: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
 
 
 def _create(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
-    dry_run = dry_run_of(info.query)
-    manager = manager_of(exchange, info)
+    dry_run = check_write("CreateOptions", info.query)
+    manager = manager_of(exchange, info.query)
     body = request_object(exchange, info.resource)
     stored = group.create(
         info.resource, info.namespace or "", body, dry_run=dry_run, manager=manager
@@ -106,8 +108,8 @@ def _create(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Resp
 
 
 def _update(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
-    dry_run = dry_run_of(info.query)
-    manager = manager_of(exchange, info)
+    dry_run = check_write("UpdateOptions", info.query)
+    manager = manager_of(exchange, info.query)
     body = request_object(exchange, subresources.view_resource(info.resource, info.subresource))
     stored = group.update(
         info.resource,
@@ -125,10 +127,9 @@ def _patch(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Respo
     if media_type_of(_content_type(exchange)) == APPLY:
         stored, created = apply(exchange, info, group)
         return _shown(stored, info, 201 if created else 200)
-    check_not_forced(info)
-    manager = manager_of(exchange, info)
-    content_type = _content_type(exchange)
-    patch_type, patch = decode_patch(content_type, exchange.body, custom=info.resource.custom)
+    dry_run = check_write("PatchOptions", info.query)
+    manager = manager_of(exchange, info.query)
+    patch_type, patch = _patch_of(exchange, info, group)
     stored = group.patch(
         info.resource,
         info.namespace or "",
@@ -136,10 +137,23 @@ def _patch(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Respo
         patch,
         patch_type,
         subresource=info.subresource,
-        dry_run=dry_run_of(info.query),
+        dry_run=dry_run,
         manager=manager,
     )
     return _shown(stored, info)
+
+
+def _patch_of(
+    exchange: Exchange, info: RequestInfo, group: ResourceGroup
+) -> tuple[PatchType, object]:
+    """Return the patch; of an object that is not there, that is said before the patch is looked at."""
+    custom = info.resource.custom
+    try:
+        return decode_patch(_content_type(exchange), exchange.body, custom=custom)
+    except APIError as error:
+        if error.code != _UNSUPPORTED:
+            group.get(info.resource, info.namespace or "", info.name)
+        raise
 
 
 def _delete(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
@@ -151,15 +165,18 @@ def _delete(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Resp
 
 
 def _delete_collection(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
-    selectors = parse_selectors(info)
-    deleted = group.delete_collection(
+    options = decode_delete_options(_content_type(exchange), exchange.body, info.query)
+    selectors, listed = parse_selectors(info), parse_options(info.query)
+    page = group.delete_collection(
         info.resource,
         info.namespace,
         labels=selectors.labels,
         fields=selectors.fields,
-        options=decode_delete_options(_content_type(exchange), exchange.body, info.query),
+        limit=listed.limit,
+        continue_token=listed.continue_token,
+        options=options,
     )
-    return Response(200, list_body(info.resource, Page(deleted, group.resource_version)))
+    return Response(200, list_body(info.resource, page))
 
 
 def _subresource(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
@@ -179,12 +196,11 @@ def _shown(stored: Stored, info: RequestInfo, code: int = 200) -> Response:
 
 
 def _evict(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
-    body = decode_body(_content_type(exchange), exchange.body)
-    if body.get("kind", "Eviction") != "Eviction":
-        raise bad_request(f"the body of an eviction is an Eviction, not {body['kind']}")
+    body = request_object(exchange, subresources.view_resource(info.resource, info.subresource))
     raw = orjson.dumps(body.get("deleteOptions") or {})
     options = decode_delete_options("application/json", raw, info.query)
-    status = evict(group, info.namespace or "", info.name, body, dry_run=options.dry_run)
+    dry_run = check_write("CreateOptions", info.query) or options.dry_run
+    status = evict(group, info.namespace or "", info.name, body, dry_run=dry_run)
     return Response(201, encode(status, Media.JSON))
 
 
@@ -215,18 +231,8 @@ _RUN_SOMETHING: Final = frozenset({"attach", "exec", "portforward", "proxy"})
 
 
 def request_object(exchange: Exchange, resource: Resource) -> JsonObject:
-    """Decode the body as an object of this kind; a body that names none is taken for one."""
-    body = decode_body(_content_type(exchange), exchange.body)
-    got = (
-        body.setdefault("apiVersion", resource.api_version),
-        body.setdefault("kind", resource.kind),
-    )
-    if got != (resource.api_version, resource.kind):
-        raise bad_request(
-            f"the object provided is unrecognized (must be of type {resource.kind} of "
-            f"{resource.api_version}): it is {got[1]} of {got[0]}"
-        )
-    return body
+    """Decode the body as an object of this kind; one of a built-in kind need not say so."""
+    return decode_object(_content_type(exchange), exchange.body, resource)
 
 
 def _content_type(exchange: Exchange) -> str:

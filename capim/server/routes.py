@@ -25,6 +25,8 @@ Query: TypeAlias = Mapping[str, str]
 _NO_QUERY: Final[Query] = MappingProxyType({})
 _PROXIED: Final = frozenset({"nodes", "pods", "services"})
 _NAMESPACE_SUBRESOURCES: Final = frozenset({"status", "finalize"})
+#: of a namespaced kind not done in all namespaces at once
+_IN_A_NAMESPACE: Final = frozenset({"create", "deletecollection"})
 #: method -> verb with a name, verb without one
 _VERBS: Final = {
     "GET": ("get", "list"),
@@ -100,8 +102,9 @@ def parse_request(table: ResourceTable, method: str, target: str) -> RequestInfo
         group, rest = segments[1], segments[2:]
     else:
         return PathInfo(path, query)
-    if rest[1:] == [""]:
-        # `/api/v1/`: a real server takes the slash at the end of a discovery path
+    while len(rest) > 1 and not rest[-1]:
+        rest.pop()  # a real server takes slashes at the end
+    if len(rest) == 1:
         return PathInfo(path.rstrip("/"), query)
     for at in range(3, len(rest)):
         if rest[at] == "proxy" and rest[at - 2] in _PROXIED:
@@ -145,7 +148,7 @@ def _parse_resource(
     if name and not resource.stored and "get" not in resource.verbs:
         raise no_such_resource()  # what is only created has no names
     verb = _verb(method, resource, subresource, query, name=name, old_watch=old_watch)
-    if verb == "create" and resource.namespaced and namespace is None:
+    if verb in _IN_A_NAMESPACE and resource.namespaced and namespace is None:
         raise method_not_allowed() if resource.stored else no_such_resource()
     if verb == "watch" and name:
         query = _watch_one(query, name)

@@ -13,9 +13,9 @@ from capim.api.errors import invalid
 from capim.api.meta import format_time
 from capim.certs.issue import signed_request
 from capim.certs.pem import CertificateError
-from capim.server.bodies import dry_run_of
 from capim.server.handlers import request_object, respond
 from capim.server.http import Response
+from capim.server.options import check_write
 
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
@@ -44,7 +44,8 @@ def create_request(asked: Asked) -> Response:
     for field in ("username", "uid", "groups", "extra"):
         spec.pop(field, None)
     body = {**body, "spec": spec | asked.user.info()}
-    stored = group.create(info.resource, "", body, dry_run=dry_run_of(info.query))
+    dry_run = check_write("CreateOptions", info.query)
+    stored = group.create(info.resource, "", body, dry_run=dry_run)
     return Response(201, stored.data)
 
 
@@ -59,7 +60,7 @@ def approve(asked: Asked) -> Response:
     if info.verb == "update":
         _check_kept(before, request_object(asked.exchange, info.resource), info.name)
     response = respond(asked.exchange, info, group)
-    if info.verb != "get" and not dry_run_of(info.query):
+    if info.verb != "get" and "dryRun" not in info.query:
         group.apply_own(info.resource, "", info.name, lambda body: _signed(asked, body))
     return response
 

@@ -87,7 +87,9 @@ class PartialObjects:
         if kind == self._resource.list_kind:
             self._check(is_list=True)
             items = [self._partial(item) for item in shown["items"]]
-            return self._made("PartialObjectMetadataList", shown) | {"items": items}
+            metadata = {key: value for key, value in shown["metadata"].items() if value}
+            made = self._made("PartialObjectMetadataList", {"metadata": metadata})
+            return made | {"items": items}
         if kind != self._resource.kind:
             return shown
         self._check(is_list=False)

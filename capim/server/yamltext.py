@@ -1,9 +1,13 @@
-"""Objects as YAML as sigs.k8s.io/yaml lays it out: sorted keys, quotes where text could be more. Pure."""
+"""Objects as YAML, both ways, as sigs.k8s.io/yaml does it. Pure.
+
+Written, keys are sorted and text is quoted where it could be more; read, it is JSON in other clothes.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import orjson
 import yaml
 
 if TYPE_CHECKING:
@@ -14,6 +18,34 @@ if TYPE_CHECKING:
 _TEXT: Final = "tag:yaml.org,2002:str"
 #: booleans of YAML 1.1 that PyYAML reads as text and Go's does not
 _OTHER_BOOLEANS: Final = frozenset({"y", "Y", "n", "N"})
+
+
+#: values of a document with references, each counted where it stands
+_ALIASED_LIMIT: Final = 100_000
+_TOO_MANY_ALIASES: Final = "document contains excessive aliasing"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as JSON knows it: what looks like a time stays text."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - the base class declares it so
+        first: [(tag, pattern) for tag, pattern in rows if tag != "tag:yaml.org,2002:timestamp"]
+        for first, rows in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    aliases = 0  #: how often the document refers to itself
+    merged = 0  #: entries of maps that others were merged into
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Count references."""
+        self.aliases += self.check_event(yaml.AliasEvent)
+        return super().compose_node(parent, index)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge maps, as long as they stay small: merges of merges grow without bounds."""
+        super().flatten_mapping(node)
+        self.merged += len(node.value)
+        if self.merged > _ALIASED_LIMIT:
+            raise ValueError(_TOO_MANY_ALIASES)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -41,6 +73,36 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _text)
+
+
+def load(data: bytes) -> Any:
+    """Return the JSON value that a document stands for; of several documents there is none.
+
+    Raises:
+        ValueError, TypeError, RecursionError, yaml.YAMLError: it is not YAML, or not JSON.
+    """
+    loader = _Loader(data)
+    try:
+        body = loader.get_single_data()
+    finally:
+        loader.dispose()
+    if loader.aliases:
+        _check_size(body)
+    return orjson.loads(orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS))
+
+
+def _check_size(body: object) -> None:
+    """Refuse a document that is small only because it repeats itself. Raises ValueError."""
+    waiting, count = [body], 0
+    while waiting:
+        value = waiting.pop()
+        count += 1
+        if count > _ALIASED_LIMIT:
+            raise ValueError(_TOO_MANY_ALIASES)
+        if isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
 
 
 def dump(body: JsonObject) -> bytes:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from capim.api import errors
-from capim.api.canonical import MismatchError, canonical
 from capim.api.defaults import set_defaults
 from capim.api.validation import causes
 from capim.api.views import is_view
 from capim.runtime.kinds.admission import admit
 from capim.runtime.kinds.quotas import Quotas
 from capim.runtime.kinds.services import ServiceRanges
+from capim.runtime.typed import typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -111,11 +110,7 @@ def complete(resource: Resource, body: JsonObject) -> JsonObject:
     Raises:
         APIError: BadRequest, a value is not of its field's type.
     """
-    try:
-        made = canonical(resource.gvk, body)
-    except MismatchError as error:
-        text = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}'
-        raise errors.bad_request(f"{text}: {error}") from error
+    made = typed(resource, body)
     if not is_view(resource):  # those of what is stored come with its conversion
         set_defaults(resource.group_resource, made)
     return made

@@ -147,7 +147,7 @@ def test_namespaces_need_not_exist_where_the_group_says_so() -> None:
         pytest.param(
             named("a", metadata={"ownerReferences": [{}]}), 422, "Required value", id="owner"
         ),
-        pytest.param({"metadata": 5}, 400, "must be an object", id="metadata"),
+        pytest.param({"metadata": 5}, 400, "type v1.ObjectMeta", id="metadata"),
     ],
 )
 def test_create_refuses(group: ResourceGroup, body: JsonObject, code: int, text: str) -> None:
@@ -478,7 +478,7 @@ def test_delete_collection_deletes_what_is_selected(group: ResourceGroup) -> Non
         group.create(CONFIG_MAPS, "default", named(name, metadata={"labels": {"tier": tier}}))
     group.create(CONFIG_MAPS, "other", named("d", metadata={"labels": {"tier": "x"}}))
     labels = LabelSelector.parse("tier=x")
-    deleted = group.delete_collection(CONFIG_MAPS, "default", labels=labels)
+    deleted = group.delete_collection(CONFIG_MAPS, "default", labels=labels).items
     assert [stored.name for stored in deleted] == ["a", "c"]
     assert names(group, CONFIG_MAPS) == ["b", "d"]
 

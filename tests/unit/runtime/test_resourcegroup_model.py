@@ -159,7 +159,12 @@ class StoreMachine(RuleBasedStateMachine):
         self.group.validate()
         stored = self.group.list(CONFIG_MAPS, None).items
         shown = {
-            (s.namespace, s.name): (s.labels, s.json().get("data"), bool(s.finalizers), s.deleting)
+            (s.namespace, s.name): (
+                s.labels,
+                s.json().get("data", {}),
+                bool(s.finalizers),
+                s.deleting,
+            )
             for s in stored
         }
         assert shown == {

@@ -79,7 +79,7 @@ def test_a_patch_of_the_wrong_shape_is_400(
 def test_json_patch_removes(group: ResourceGroup) -> None:
     patch = [{"op": "remove", "path": "/data/k"}]
     made = group.patch(CONFIG_MAPS, "default", "a", patch, PatchType.JSON)
-    assert made.json()["data"] == {}
+    assert "data" not in made.json()
 
 
 def test_strategic_patch_merges_lists_by_key(group: ResourceGroup) -> None:

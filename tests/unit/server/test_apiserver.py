@@ -106,7 +106,7 @@ def test_generated_name_and_dry_run(client: MemoryClient) -> None:
     assert name.startswith("p-")
     assert client.ask("DELETE", f"{PODS}/{name}", {"dryRun": ["All"]}).status == 200
     assert client.ask("GET", f"{PODS}/{name}").status == 200
-    assert client.ask("POST", f"{PODS}?dryRun=Some", body).status == 400
+    assert client.ask("POST", f"{PODS}?dryRun=Some", body).status == 422
 
 
 def test_status_is_written_through_its_subresource(client: MemoryClient) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from capim.api.errors import APIError
 from capim.runtime.resourcegroup import DeleteOptions, PatchType
-from capim.server.bodies import decode_body, decode_delete_options, decode_patch, dry_run_of
+from capim.server.bodies import decode_delete_options, decode_object, decode_patch
+from capim.server.options import check_write
+from tests.support.groups import CONFIG_MAPS
 
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 #: runtime.Unknown{typeMeta{v1, DeleteOptions}, raw: DeleteOptions{propagationPolicy: Foreground}}
@@ -33,7 +36,8 @@ DELETE_OPTIONS_PROTOBUF = (
     ],
 )
 def test_decoded(content_type: str, data: bytes, expected: dict[str, Any]) -> None:
-    assert decode_body(content_type, data) == expected
+    kind = {"apiVersion": "v1", "kind": "ConfigMap"}
+    assert decode_object(content_type, data, CONFIG_MAPS) == expected | kind
 
 
 @pytest.mark.parametrize(
@@ -52,14 +56,50 @@ def test_decoded(content_type: str, data: bytes, expected: dict[str, Any]) -> No
 )
 def test_refused(content_type: str, data: bytes, code: int) -> None:
     with pytest.raises(APIError) as caught:
-        decode_body(content_type, data)
+        decode_object(content_type, data, CONFIG_MAPS)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("content_type", "data"),
+    [
+        pytest.param("application/json", b"null", id="null"),
+        pytest.param("application/yaml", b"", id="empty-yaml"),
+    ],
+)
+def test_nothing_is_an_empty_object(content_type: str, data: bytes) -> None:
+    empty = {"apiVersion": "v1", "kind": "ConfigMap"}
+    assert decode_object(content_type, data, CONFIG_MAPS) == empty
+
+
+def test_what_go_takes_is_taken() -> None:
+    got = decode_object("application/json", b'{"a":"\xff","b":"\\ud800"}', CONFIG_MAPS)
+    assert got["a"] == "\N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "data", "told"),
+    [
+        pytest.param("application/json", b"", r"\(<empty>\)", id="nothing"),
+        pytest.param("application/json", b'{"a":1,}', r"object key string \(\{", id="braced"),
+        pytest.param("application/json", b"x" * 40, r"\((78){30} \.\.\.\)", id="long"),
+        pytest.param(
+            "application/json", b'{"kind":"Pod"}', r"converting \(v1.Pod\)", id="another-kind"
+        ),
+        pytest.param("application/json", b'{"kind":"Foo"}', 'no kind "Foo" is', id="unknown-kind"),
+    ],
+)
+def test_refusals_say_what_a_real_server_says(content_type: str, data: bytes, told: str) -> None:
+    with pytest.raises(APIError, match=told):
+        decode_object(content_type, data, CONFIG_MAPS)
 
 
 @pytest.mark.parametrize("patch_type", list(PatchType))
 def test_patch_type_is_the_content_type(patch_type: PatchType) -> None:
-    got = decode_patch(f"{patch_type.value}; charset=utf-8", b'{"a":null}')
-    assert got == (patch_type, {"a": None})
+    patch: Any = [{"op": "x"}] if patch_type is PatchType.JSON else {"a": None}
+    data = orjson.dumps(patch)
+    got = decode_patch(f"{patch_type.value}; charset=utf-8", data, custom=False)
+    assert got == (patch_type, patch)
 
 
 @pytest.mark.parametrize(
@@ -67,11 +107,17 @@ def test_patch_type_is_the_content_type(patch_type: PatchType) -> None:
     [
         pytest.param("application/json", b"{}", 415, id="no-patch"),
         pytest.param("application/merge-patch+json", b"{", 400, id="broken"),
+        pytest.param("application/merge-patch+json", b"null", 400, id="null"),
+        pytest.param("application/strategic-merge-patch+json", b"[]", 400, id="list"),
+        pytest.param("application/json-patch+json", b"{}", 400, id="object"),
+        pytest.param(
+            "application/json-patch+json", b"[" + b"{}," * 10_000 + b"{}]", 413, id="too-many"
+        ),
     ],
 )
 def test_patch_refused(content_type: str, data: bytes, code: int) -> None:
     with pytest.raises(APIError) as caught:
-        decode_patch(content_type, data)
+        decode_patch(content_type, data, custom=False)
     assert caught.value.code == code
 
 
@@ -79,7 +125,8 @@ def test_patch_refused(content_type: str, data: bytes, code: int) -> None:
     ("data", "query", "expected"),
     [
         pytest.param(b"", {}, DeleteOptions(), id="nothing"),
-        pytest.param(b"{}", {"dryRun": "All"}, DeleteOptions(dry_run=True), id="dry-run-query"),
+        pytest.param(b"", {"dryRun": "All"}, DeleteOptions(dry_run=True), id="dry-run-query"),
+        pytest.param(b"{}", {"dryRun": "All"}, DeleteOptions(), id="a-body-hides-the-query"),
         pytest.param(b'{"dryRun":["All"]}', {}, DeleteOptions(dry_run=True), id="dry-run-body"),
         pytest.param(
             b'{"kind":"DeleteOptions","preconditions":{"uid":"u","resourceVersion":"7"}}',
@@ -117,27 +164,43 @@ def test_delete_options_in_protobuf() -> None:
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "code"),
     [
-        b'{"kind":"Pod"}',
-        b'{"preconditions":[]}',
-        b'{"preconditions":{"uid":1}}',
-        b'{"dryRun":["Some"]}',
-        b'{"dryRun":"All"}',
-        b"junk",
+        (b'{"kind":"Pod"}', 400),
+        (b'{"preconditions":[]}', 400),
+        (b'{"preconditions":{"uid":1}}', 400),
+        (b'{"dryRun":["Some"]}', 422),
+        (b'{"dryRun":"All"}', 400),
+        (b'{"propagationPolicy":"Orphan","orphanDependents":true}', 422),
+        (b"junk", 400),
     ],
 )
-def test_delete_options_refused(data: bytes) -> None:
+def test_delete_options_refused(data: bytes, code: int) -> None:
     with pytest.raises(APIError) as caught:
         decode_delete_options("application/json", data, {})
-    assert caught.value.code == 400
+    assert caught.value.code == code
 
 
-def test_dry_run_is_all_or_refused() -> None:
-    assert dry_run_of({"dryRun": "All"})
-    assert not dry_run_of({})
-    with pytest.raises(APIError, match="supported values: All"):
-        dry_run_of({"dryRun": "true"})
+def test_options_of_a_write() -> None:
+    assert check_write("CreateOptions", {"dryRun": "All", "fieldManager": "me"})
+    assert not check_write("CreateOptions", {"fieldValidation": "Strict"})
+
+
+@pytest.mark.parametrize(
+    ("query", "fields"),
+    [
+        ({"dryRun": "true"}, ["dryRun"]),
+        ({"dryRun": ""}, ["dryRun"]),
+        ({"fieldManager": "x" * 129}, ["fieldManager"]),
+        ({"fieldManager": "a\n"}, ["fieldManager"]),
+        ({"fieldValidation": "Some", "dryRun": "x"}, ["dryRun", "fieldValidation"]),
+        ({"force": "true"}, ["force"]),
+    ],
+)
+def test_options_of_a_write_refused(query: dict[str, str], fields: list[str]) -> None:
+    with pytest.raises(APIError) as caught:
+        check_write("PatchOptions", query)
+    assert [cause["field"] for cause in caught.value.status()["details"]["causes"]] == fields
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,8 @@ def test_custom_resources_print_the_columns_of_their_definition() -> None:
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     assert client.ask("POST", path, DEFINITION).status == 201
     things = "/apis/example.com/v1/namespaces/default/things"
-    client.ask("POST", things, {"metadata": {"name": "t"}, "spec": {"size": 4}})
+    thing = {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "t"}}
+    client.ask("POST", things, thing | {"spec": {"size": 4}})
     table = client.ask("GET", things, Accept=KUBECTL).json()
     assert [column["name"] for column in table["columnDefinitions"]] == ["Name", "Size"]
     assert table["rows"][0]["cells"] == ["t", 4]
