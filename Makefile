@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test check e2e churn bench lock clean
+.PHONY: run test check fuzz e2e churn bench lock clean
 
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -23,6 +23,9 @@ check: $(STAMP) ## format, lint, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fuzz: $(STAMP) ## three minutes for each thing that reads a client's bytes; ARGS='--seconds 600 json'
+	$(BIN)/python -m tests.fuzz.run $(ARGS)
 
 e2e: $(STAMP) ## real Cluster API controllers, 1.7 and 1.14, and the cases beside a real API server (needs Go)
 	$(BIN)/pytest tests/conformance tests/e2e -m e2e -p no:xdist $(ARGS)

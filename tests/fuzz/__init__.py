@@ -1,0 +1,1 @@
+"""Mutated bytes for everything that reads a client's bytes; see `run`."""
