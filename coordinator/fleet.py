@@ -72,6 +72,10 @@ class FleetOptions(LinkOptions, Protocol):
         """`normal` or `full`."""
 
     @property
+    def workload_simulation(self) -> str:
+        """How much of a control plane is simulated for workloads."""
+
+    @property
     def verbosity(self) -> int:
         """`--v`."""
 
@@ -160,6 +164,7 @@ class Fleet:
             *journal,
             *("--bind-host", options.bind_host),
             *("--v", str(options.verbosity), "--logging-format", options.logging_format),
+            *("--workload-simulation", options.workload_simulation),
             *("--workload-authorization", options.workload_authorization),
         ]
 

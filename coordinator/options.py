@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from capim.api.meta import parse_duration
-from capim.api.workload import Authorization
+from capim.api.workload import Authorization, Simulation
 from coordinator.ports import PortRange
 from coordinator.tlsoptions import TLSOptions
 
@@ -66,6 +66,7 @@ class Options:
     bind_host: str = ""
     runtime_dir: str = ""
     debug_address: str = "127.0.0.1:19000"
+    workload_simulation: Simulation = Simulation.PODS
     workload_authorization: Authorization = Authorization.ALWAYS_ALLOW
     remote_workers: tuple[tuple[str, str], ...] = ()  #: name and advertised host of each
     worker_listen: str = ""
@@ -290,6 +291,13 @@ FLAGS: Final = (
         "What the journal survives: any process's death, or loss of power as well (slower).",
     ),
     _Flag("debug_address", _address, _AN_ADDRESS, "Serves /listeners and /clusters."),
+    _Flag(
+        "workload_simulation",
+        Simulation,
+        "off, status or pods",
+        "What becomes of Deployments, Jobs and the like in workload clusters: pods that run on their "
+        "nodes, statuses alone, or nothing (for scale).",
+    ),
     _Flag(
         "workload_authorization",
         Authorization,

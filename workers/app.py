@@ -23,7 +23,7 @@ import uvloop
 from capim.aio import logs
 from capim.aio.clock import Clock, wall_clock
 from capim.aio.tasks import TaskScope
-from capim.api.workload import Authorization
+from capim.api.workload import Authorization, Simulation
 from capim.messaging import envelope as m
 from capim.messaging.keys import COORDINATOR, KeyFileError, load_pair, load_public
 from capim.messaging.sockets import PeerBusyError, WorkerSocket
@@ -52,6 +52,7 @@ class WorkerOptions:
     bind_host: str
     verbosity: int
     logging_format: str
+    workload_simulation: Simulation
     workload_authorization: Authorization
     keys: Path | None = None  #: folder of the keys for a coordinator on another host
     state_dir: Path | None = (
@@ -76,6 +77,9 @@ def parse_options(arguments: Sequence[str] | None = None) -> WorkerOptions:
     parser.add_argument("--bind-host", default="", help="address listeners bind; empty: all")
     parser.add_argument("--v", type=int, default=2, dest="verbosity", help="log verbosity")
     parser.add_argument("--logging-format", choices=("text", "json"), default="text")
+    parser.add_argument(
+        "--workload-simulation", type=Simulation, choices=tuple(Simulation), default=Simulation.PODS
+    )
     parser.add_argument(
         "--workload-authorization",
         type=Authorization,
@@ -111,6 +115,7 @@ class Worker:
             pid=os.getpid(),
             clock=clock,
             keeper=self._journal,
+            simulation=options.workload_simulation,
         )
         self._state.on_work = self._plan_tick
         self._listeners = Listeners(

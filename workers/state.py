@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from capim.api.gvk import NamespacedName
-from capim.api.workload import ListenerState, ListenerStatus
+from capim.api.workload import ListenerState, ListenerStatus, Simulation
 from capim.messaging import envelope as m
 from capim.runtime.workload import WorkloadCluster
 
@@ -146,6 +146,7 @@ class WorkerState:
         pid: int,
         clock: Callable[[], float],
         keeper: Keeper | None = None,
+        simulation: Simulation = Simulation.OFF,
     ) -> None:
         self.name = name
         self.life = life
@@ -160,6 +161,7 @@ class WorkerState:
         self._registered_at = clock()
         self._must_register = True
         self._version_floor = 0
+        self._simulation = simulation
         self._due: list[tuple[float, NamespacedName]] = []
         self._planned: dict[NamespacedName, float] = {}  #: other entries of `_due` are stale
         #: called when `next_deadline` is now, for a reason outside of commands and ticks
@@ -282,6 +284,7 @@ class WorkerState:
             clock=self._clock,
             rng=rng,
             first_version=newest if first_version is None else first_version,
+            simulation=self._simulation,
         )
         cluster.on_work = lambda: self._wake(cluster)
         return cluster

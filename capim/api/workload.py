@@ -21,6 +21,14 @@ class Phase(enum.StrEnum):
     API_SERVER = "apiServer"
 
 
+class Simulation(enum.StrEnum):
+    """How much of what a control plane and kubelets do is simulated for workloads."""
+
+    OFF = "off"  #: nothing but what every namespace is given
+    STATUS = "status"  #: statuses say what specs ask for; there are no pods
+    PODS = "pods"  #: pods are made, bound to nodes and run
+
+
 class Authorization(enum.StrEnum):
     """What decides whether somebody who is known may do something in a workload cluster."""
 

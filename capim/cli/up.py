@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capim.api.kubernetes_versions import DEFAULT_LINE, lookup
+from capim.api.workload import Simulation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +83,10 @@ def up(
         str, typer.Option(callback=_port_range, help="Ports of the clusters' API servers.")
     ] = "20000-24000",
     verbosity: Annotated[int, typer.Option("--v", help="Verbosity of the coordinator's log.")] = 1,
+    workload_simulation: Annotated[
+        Simulation,
+        typer.Option(help="What becomes of workloads: pods, statuses alone, or nothing."),
+    ] = Simulation.PODS,
 ) -> int:
     """Translate the options and run."""
     from capim.embedded.fleet import FleetSpec  # noqa: PLC0415 - `--help` needs none of it
@@ -100,7 +105,7 @@ def up(
         kubernetes_version=kubernetes_version,
         behaviour=_behaviour(instant=instant),
     )
-    return run(UpOptions(fleet, workers, until_ready, verbosity, port_range))
+    return run(UpOptions(fleet, workers, until_ready, verbosity, port_range, workload_simulation))
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -24,6 +24,7 @@ from rich.live import Live
 from capim.aio import logs
 from capim.aio.clock import wall_clock
 from capim.aio.tasks import TaskScope
+from capim.api.workload import Simulation
 from capim.embedded import kinds, progress
 from capim.embedded.api import EmbeddedApi
 from capim.embedded.fleet import FleetSpec, cluster_names, objects
@@ -52,6 +53,7 @@ class UpOptions:
     until_ready: bool
     verbosity: int
     port_range: str
+    workload_simulation: Simulation = Simulation.PODS
 
 
 class UpError(Exception):
@@ -129,6 +131,7 @@ async def _coordinator(
             *("--debug-address", f"127.0.0.1:{_free_port()}"),
             *("--kube-api-qps", str(_QPS), "--kube-api-burst", str(int(_QPS))),
             *("--v", str(options.verbosity)),
+            *("--workload-simulation", options.workload_simulation),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,

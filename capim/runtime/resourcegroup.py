@@ -492,7 +492,8 @@ class ResourceGroup:
         if not subresource:
             self.admitting.prepare(kept, made, old)
         made = self.admitting.check(kept, made, old, view, own=subresource != "")
-        if not writes.wants_the_same(resource, made, old) and resource.generation:
+        binds = subresource == WHOLE and resource.group_resource == strategies.PODS
+        if resource.generation and not binds and not writes.wants_the_same(resource, made, old):
             made["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         if made == old and same_but_for_times(managed, entries):
             return current.served_as(resource)

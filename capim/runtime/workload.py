@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from capim.api.kubernetes_versions import DEFAULT_LINE, lookup
 from capim.api.meta import format_time
 from capim.api.resources import WORKLOAD_RESOURCES
-from capim.api.workload import Phase
+from capim.api.workload import Phase, Simulation
 from capim.runtime.addresses import NodeAddresses, PodRanges
 from capim.runtime.controllers.manager import ControllerManager
 from capim.runtime.etcdmembers import EtcdCluster, EtcdError, identity
@@ -52,6 +52,7 @@ class WorkloadCluster:
         clock: Callable[[], float],
         rng: random.Random,
         first_version: int,
+        simulation: Simulation = Simulation.OFF,
     ) -> None:
         self._spec = spec
         self._clock = clock
@@ -75,7 +76,7 @@ class WorkloadCluster:
         self._queue: list[tuple[float, int, str, str]] = []  # (when, order, name, uid)
         self._order = itertools.count()
         self._authorities_since = -math.inf if _has_authorities(spec) else math.inf
-        self._controllers = ControllerManager(self.group, root_ca=self._root_ca)
+        self._controllers = ControllerManager(self.group, simulation, root_ca=self._root_ca)
         self._controllers.wake = self._wake
         self._advancing = False
         #: names of machines that have changed, or gone, since whoever writes them down cleared it

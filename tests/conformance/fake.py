@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from capim.aio.clock import wall_clock
-from capim.api.workload import Authorization
+from capim.api.workload import Authorization, Simulation
 from capim.certs.issue import client_certificate, new_key
 from capim.certs.pem import dump_private_key
 from tests.support.driving import driven
@@ -65,7 +65,7 @@ async def serve(folder: Path) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    workload, served = make_cluster(CONTROL_PLANE)
+    workload, served = make_cluster(CONTROL_PLANE, simulation=Simulation.PODS)
     served = replace(served, authorization=Authorization.RBAC)
     async with running(served) as cluster, driven(workload):
         _write_etcd_client(folder / "etcd", cluster.authorities.etcd_ca)

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from capim.aio.clock import ManualClock
 from capim.api.resources import WORKLOAD_RESOURCES
+from capim.api.workload import Simulation
 from capim.runtime.controllers.manager import ControllerManager
+from capim.runtime.kinds.rules import BuiltinRules
 from capim.runtime.resourcegroup import ResourceGroup
 
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
     from capim.api.resources import Resource
 
+CONTAINER = {"name": "main", "image": "nginx:1"}
 #: more than any controller may need to come to rest
 _ROUNDS = 200
 
@@ -21,7 +24,7 @@ _ROUNDS = 200
 class Workloads:
     """A group whose controllers have done all they can whenever a test looks."""
 
-    def __init__(self) -> None:
+    def __init__(self, simulation: Simulation = Simulation.PODS) -> None:
         self.clock = ManualClock(1_700_000_000.0)
         uids = itertools.count(1)
         self.group = ResourceGroup(
@@ -29,9 +32,10 @@ class Workloads:
             clock=self.clock,
             new_uid=lambda: f"uid-{next(uids)}",
             first_version=1000,
+            rules=BuiltinRules(service_cidr="10.0.0.0/16"),
         )
         self.root_ca = "certificate"
-        self.manager = ControllerManager(self.group, root_ca=lambda: self.root_ca)
+        self.manager = ControllerManager(self.group, simulation, root_ca=lambda: self.root_ca)
         self.wakes = 0
         self.manager.wake = self._wake
         self.create("namespaces", "", {"metadata": {"name": "default"}})
@@ -91,3 +95,34 @@ class Workloads:
     def names(self, plural: str, namespace: str | None = "default") -> list[str]:
         """Return the names of the objects of a kind."""
         return [one["metadata"]["name"] for one in self.all(plural, namespace)]
+
+    def node(self, name: str, **labels: str) -> JsonObject:
+        """Let a simulated machine's Node be there, ready."""
+        octet = len(self.all("nodes")) + 1
+        return self.group.create(
+            self.resource("nodes"),
+            "",
+            {
+                "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name} | labels},
+                "spec": {"providerID": f"in-memory://{name}", "podCIDR": f"192.168.{octet}.0/24"},
+                "status": {
+                    "addresses": [{"type": "InternalIP", "address": f"10.0.0.{octet}"}],
+                    "allocatable": {"pods": "110"},
+                    "conditions": [{"type": "Ready", "status": "True"}],
+                },
+            },
+            keep_status=True,
+        ).json()
+
+    def apply_spec(self, plural: str, name: str, template: JsonObject, **spec: Any) -> JsonObject:
+        """Make a workload whose pods have the label `app` and this pod spec."""
+        labels = {"app": name}
+        selector: JsonObject = {"matchLabels": labels}
+        if plural == "replicationcontrollers":
+            selector = labels
+        pod = {"metadata": {"labels": labels}, "spec": {"containers": [CONTAINER]} | template}
+        body = {
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {"selector": selector, "template": pod} | spec,
+        }
+        return self.create(plural, "default", body)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from capim.api.errors import APIError
 from capim.api.resources import Resource
+from capim.api.workload import Simulation
+from capim.runtime.controllers.nodebook import NodeBook
 from capim.runtime.objects import Change, DeleteOptions
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ class Controller:
     """One controller: whose keys it takes, and what brings a key into its queue."""
 
     name: str
-    primary: Resource  #: every change of such an object brings its own key
+    primary: Resource | None  #: every change of such an object brings its own key
     reconcile: Reconcile
     owns: tuple[Resource, ...] = ()  #: changes of these bring the key of the primary that owns them
     watches: tuple[tuple[Resource, Concerns], ...] = ()  #: other kinds, and whom they concern
@@ -44,11 +46,20 @@ class Controller:
 class Context:
     """One cluster as its controllers see it. One loop, no lock."""
 
-    def __init__(self, group: ResourceGroup, root_ca: Callable[[], str]) -> None:
+    def __init__(
+        self, group: ResourceGroup, simulation: Simulation, root_ca: Callable[[], str]
+    ) -> None:
         self.group = group
+        self.simulation = simulation
         self.root_ca = root_ca  #: the cluster's CA, PEM
         #: primaries that own something by uid: what a change of their dependents concerns
         self.owners: dict[str, tuple[Controller, Key]] = {}
+        self.nodes = NodeBook()
+
+    @property
+    def makes_pods(self) -> bool:
+        """Whether workloads have pods."""
+        return self.simulation is Simulation.PODS
 
     def now(self) -> float:
         """Return the cluster's time, in seconds since the epoch."""
@@ -71,6 +82,11 @@ class Context:
         bodies = (stored.json() for stored in found if stored.resource.group_resource == kind)
         return [body for body in bodies if controller_uid(body) == uid]
 
+    def make(self, resource: Resource, body: JsonObject) -> JsonObject:
+        """Make an object as a client does: defaulted, admitted, checked. Raises APIError."""
+        namespace = body["metadata"].get("namespace", "")
+        return self.group.create(resource, namespace, body).json()
+
     def create(self, resource: Resource, body: JsonObject) -> JsonObject | None:
         """Make an object, or return None where there is one or its namespace takes none.
 
@@ -78,8 +94,7 @@ class Context:
             APIError: it is not valid.
         """
         try:
-            namespace = body["metadata"].get("namespace", "")
-            return self.group.create(resource, namespace, body, keep_status=True).json()
+            return self.make(resource, body)
         except APIError as error:
             if error.reason not in _GIVEN_UP:
                 raise

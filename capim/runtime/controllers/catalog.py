@@ -1,12 +1,21 @@
-"""Which controllers run, and for each kind what a change of it concerns. Made once a process."""
+"""Which controllers run, and for each kind what a change of it concerns. Made once a process and mode."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from capim.runtime.controllers import namespaces
+from capim.api.workload import Simulation
+from capim.runtime.controllers import (
+    daemonsets,
+    deployments,
+    kubelet,
+    namespaces,
+    podgc,
+    replicasets,
+    scheduler,
+)
 from capim.runtime.controllers.base import Concerns, Controller
 
 if TYPE_CHECKING:
@@ -36,25 +45,43 @@ class Handler:
                     context.owners[stored.uid] = (controller, key)
             yield controller, key
         if self.owners:
-            before = change.previous.owners if change.previous else ()
-            for uid in {*stored.owners, *before}:
-                owner = context.owners.get(uid)
-                if owner is not None and owner[0] in self.owners:
-                    yield owner
+            yield from self._of_owners(context, change)
         for controller, concerns in self.watchers:
             for concerned in concerns(context, change):
                 yield controller, concerned
 
+    def _of_owners(self, context: Context, change: Change) -> Iterator[tuple[Controller, Key]]:
+        """Yield the owners of a dependent; an orphan that is new or changed its labels may be anybody's."""
+        stored, previous = change.stored, change.previous
+        for uid in {*stored.owners, *(previous.owners if previous else ())}:
+            owner = context.owners.get(uid)
+            if owner is not None and owner[0] in self.owners:
+                yield owner
+        is_new = previous is None or (previous.owners, previous.labels) != ((), stored.labels)
+        if not stored.owners and is_new and change.type != "DELETED":
+            for controller, key in context.owners.values():
+                if controller in self.owners and key[0] == stored.namespace:
+                    yield controller, key
 
-_CONTROLLERS: Final = (namespaces.CONTROLLER,)
+
+def _controllers(simulation: Simulation) -> tuple[Controller, ...]:
+    always = (namespaces.CONTROLLER,)
+    if simulation is Simulation.OFF:
+        return always
+    workloads = (deployments.CONTROLLER, *replicasets.CONTROLLERS, daemonsets.CONTROLLER)
+    if simulation is Simulation.STATUS:
+        return (*always, *workloads)
+    return (*always, *workloads, scheduler.CONTROLLER, kubelet.CONTROLLER, podgc.CONTROLLER)
 
 
 @lru_cache
-def handlers() -> dict[tuple[str, str], Handler]:
+def handlers(simulation: Simulation) -> dict[tuple[str, str], Handler]:
     """Return what every kind's changes bring into the queue."""
     table: dict[tuple[str, str], Handler] = {}
-    for controller in _CONTROLLERS:
-        table.setdefault(controller.primary.group_resource, Handler()).primaries.append(controller)
+    for controller in _controllers(simulation):
+        if controller.primary is not None:
+            kind = controller.primary.group_resource
+            table.setdefault(kind, Handler()).primaries.append(controller)
         for owned in controller.owns:
             table.setdefault(owned.group_resource, Handler()).owners.add(controller)
         for watched, concerns in controller.watches:

@@ -17,6 +17,7 @@ from capim.runtime.workqueue import WorkQueue
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from capim.api.workload import Simulation
     from capim.runtime.controllers.base import Controller, Key
     from capim.runtime.objects import Change
     from capim.runtime.resourcegroup import ResourceGroup
@@ -28,10 +29,12 @@ _KEYS_AT_ONCE: Final = 64
 class ControllerManager:
     """The controllers of one cluster. One loop, no lock."""
 
-    def __init__(self, group: ResourceGroup, *, root_ca: Callable[[], str]) -> None:
-        self.context = Context(group, root_ca)
+    def __init__(
+        self, group: ResourceGroup, simulation: Simulation, *, root_ca: Callable[[], str]
+    ) -> None:
+        self.context = Context(group, simulation, root_ca)
         self.wake: Callable[[], None] = lambda: None  #: called when there is work again
-        self._handlers = handlers()
+        self._handlers = handlers(simulation)
         self._queue: WorkQueue[tuple[Controller, Key]] = WorkQueue()
         self._awake = False
         group.on_change = self._observe

@@ -20,7 +20,7 @@ import orjson
 
 from capim.aio.clock import wall_clock
 from capim.api.gvk import NamespacedName
-from capim.api.workload import ClusterSpec, MachineSpec
+from capim.api.workload import ClusterSpec, MachineSpec, Simulation
 from capim.runtime.workload import WorkloadCluster
 from capim.server.served import Served
 from capim.wire import kubeproto
@@ -145,7 +145,9 @@ class Site:
         return asyncio.run_coroutine_threadsafe(run(), self.loop).result(5)
 
 
-def make_cluster(*control_planes: str) -> tuple[WorkloadCluster, Served]:
+def make_cluster(
+    *control_planes: str, simulation: Simulation = Simulation.OFF
+) -> tuple[WorkloadCluster, Served]:
     """Make a whole cluster: these control plane machines and one worker, none of which has to wait."""
     authorities = make_authorities(wall_clock())
     spec = ClusterSpec(
@@ -162,6 +164,7 @@ def make_cluster(*control_planes: str) -> tuple[WorkloadCluster, Served]:
         clock=wall_clock,
         rng=random.Random(7),  # noqa: S311 - uids of a test
         first_version=1000,
+        simulation=simulation,
     )
     for name in (*control_planes, WORKER):
         cluster.ensure_machine(machine(name, control_plane=name in control_planes))

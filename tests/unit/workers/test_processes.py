@@ -48,6 +48,7 @@ class Options:
     bind_host: str = "127.0.0.1"
     verbosity: int = 0
     logging_format: str = "text"
+    workload_simulation: str = "off"
     workload_authorization: str = "AlwaysAllow"
     remote_workers: tuple[tuple[str, str], ...] = ()
     worker_listen: str = ""

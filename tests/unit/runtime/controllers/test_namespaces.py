@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
+from capim.api.workload import Simulation
 from tests.support.workloads import Workloads
 
 
-def test_a_new_namespace_gets_its_account_and_the_authority() -> None:
-    cluster = Workloads()
+@pytest.mark.parametrize("simulation", list(Simulation))
+def test_a_new_namespace_gets_its_account_and_the_authority(simulation: Simulation) -> None:
+    cluster = Workloads(simulation)
     cluster.create("namespaces", "", {"metadata": {"name": "fresh"}})
     assert cluster.names("serviceaccounts", "fresh") == ["default"]
     assert cluster.get("configmaps", "kube-root-ca.crt", "fresh")["data"] == {
