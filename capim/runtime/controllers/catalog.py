@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 from capim.api.workload import Simulation
 from capim.runtime.controllers import (
+    cronjobs,
     daemonsets,
     deployments,
+    jobs,
     kubelet,
     namespaces,
     podgc,
     replicasets,
     scheduler,
+    statefulsets,
 )
 from capim.runtime.controllers.base import Concerns, Controller
 
@@ -68,7 +71,14 @@ def _controllers(simulation: Simulation) -> tuple[Controller, ...]:
     always = (namespaces.CONTROLLER,)
     if simulation is Simulation.OFF:
         return always
-    workloads = (deployments.CONTROLLER, *replicasets.CONTROLLERS, daemonsets.CONTROLLER)
+    workloads = (
+        deployments.CONTROLLER,
+        *replicasets.CONTROLLERS,
+        daemonsets.CONTROLLER,
+        statefulsets.CONTROLLER,
+        jobs.CONTROLLER,
+        cronjobs.CONTROLLER,
+    )
     if simulation is Simulation.STATUS:
         return (*always, *workloads)
     return (*always, *workloads, scheduler.CONTROLLER, kubelet.CONTROLLER, podgc.CONTROLLER)

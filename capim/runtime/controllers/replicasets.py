@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 #: so many pods are made or deleted in one go (the real one's burst)
 _BURST: Final = 500
-_RETRY_S: Final = 5.0
 _COMPONENTS: Final = {
     REPLICA_SETS: "replicaset-controller",
     REPLICATION_CONTROLLERS: "replication-controller",
@@ -59,7 +58,9 @@ def _reconcile(resource: Resource, context: Context, namespace: str, name: str) 
     status, again_at = _status(context, resource, body, pods)
     _set_failure(context, body, status, failure)
     _save_status(context, resource, body, status)
-    return context.now() + _RETRY_S if failure else again_at
+    if failure is not None:
+        raise failure  # tried again, each time later
+    return again_at
 
 
 def replicas_of(body: JsonObject) -> int:
@@ -164,22 +165,20 @@ def _status(
 def _set_failure(
     context: Context, body: JsonObject, status: JsonObject, failure: APIError | None
 ) -> None:
+    """Keep the first failure's words: each one names another pod."""
     old = get_condition(body, "ReplicaFailure")
-    others = [c for c in (body.get("status") or {}).get("conditions") or () if c is not old]
+    conditions = [c for c in (body.get("status") or {}).get("conditions") or () if c is not old]
     if failure is not None:
-        others.append(
-            {
-                "type": "ReplicaFailure",
-                "status": "True",
-                "lastTransitionTime": old["lastTransitionTime"]
-                if old
-                else format_time(context.now()),
-                "reason": "FailedCreate",
-                "message": failure.message,
-            }
-        )
-    if others:
-        status["conditions"] = others
+        made = {
+            "type": "ReplicaFailure",
+            "status": "True",
+            "lastTransitionTime": format_time(context.now()),
+            "reason": "FailedCreate",
+            "message": failure.message,
+        }
+        conditions.append(old or made)
+    if conditions:
+        status["conditions"] = conditions
 
 
 def _save_status(
