@@ -1,8 +1,7 @@
 """Eviction: a deletion of a pod that asks its PodDisruptionBudget first.
 
 Source: k8s.io/kubernetes `pkg/registry/core/pod/storage/eviction.go`; texts and order of checks are its.
-Departure: no disruption controller runs here, so a budget allows what its status says and nothing where
-nobody wrote one.
+A budget's status is the disruption controller's; where none runs, a budget allows what somebody wrote.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from capim.api.errors import APIError
 from capim.api.resources import Resource
 from capim.api.workload import Simulation
 from capim.runtime.controllers.nodebook import NodeBook
+from capim.runtime.controllers.selectors import SelectorBook
 from capim.runtime.objects import Change, DeleteOptions
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Context:
         #: primaries that own something by uid: what a change of their dependents concerns
         self.owners: dict[str, tuple[Controller, Key]] = {}
         self.nodes = NodeBook()
+        self.services = SelectorBook()
+        self.budgets = SelectorBook()
 
     @property
     def makes_pods(self) -> bool:

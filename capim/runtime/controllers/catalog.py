@@ -11,6 +11,8 @@ from capim.runtime.controllers import (
     cronjobs,
     daemonsets,
     deployments,
+    disruption,
+    endpoints,
     jobs,
     kubelet,
     namespaces,
@@ -18,6 +20,7 @@ from capim.runtime.controllers import (
     replicasets,
     scheduler,
     statefulsets,
+    volumes,
 )
 from capim.runtime.controllers.base import Concerns, Controller
 
@@ -78,6 +81,9 @@ def _controllers(simulation: Simulation) -> tuple[Controller, ...]:
         statefulsets.CONTROLLER,
         jobs.CONTROLLER,
         cronjobs.CONTROLLER,
+        *volumes.CONTROLLERS,
+        endpoints.CONTROLLER,
+        disruption.CONTROLLER,
     )
     if simulation is Simulation.STATUS:
         return (*always, *workloads)

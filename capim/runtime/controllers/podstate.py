@@ -52,6 +52,13 @@ def available_at(pod: JsonObject, min_ready_s: int) -> float:
     return parse_time(ready["lastTransitionTime"]) + min_ready_s
 
 
+def claims_of(pod: JsonObject) -> list[str]:
+    """Return the names of the claims a pod uses."""
+    volumes = pod["spec"].get("volumes") or ()
+    found = (volume.get("persistentVolumeClaim") or {} for volume in volumes)
+    return [one["claimName"] for one in found if "claimName" in one]
+
+
 def node_of(pod: JsonObject) -> str:
     """Return the node a pod is bound to, or an empty text."""
     return str((pod.get("spec") or {}).get("nodeName") or "")

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 from capim.api.meta import format_time, get_condition
 from capim.runtime.controllers import events
 from capim.runtime.controllers.base import Controller
-from capim.runtime.controllers.kinds import NODES, PODS
+from capim.runtime.controllers.kinds import CLAIMS, NODES, PODS
 from capim.runtime.controllers.nodefit import is_selected, untolerated
+from capim.runtime.controllers.podstate import claims_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,12 +36,31 @@ def _reconcile(context: Context, namespace: str, name: str) -> None:
     spec = pod["spec"]
     if spec.get("schedulerName", _NAME) != _NAME or spec.get("schedulingGates"):
         return
-    node, why = _choose(context, spec)
+    node, why = None, _lacks_volumes(context, pod)
+    if not why:
+        node, why = _choose(context, spec)
     if node is not None:
         _bind(context, pod, node)
     elif _set_scheduled(context, pod, "False", "Unschedulable", why):
         context.save(PODS, pod)
         events.record_scheduling(context, pod, "FailedScheduling", why)
+
+
+def _lacks_volumes(context: Context, pod: JsonObject) -> str:
+    """Return why a pod's claims keep it from being bound, empty where they do not."""
+    for name in claims_of(pod):
+        claim = context.get(CLAIMS, pod["metadata"]["namespace"], name)
+        if claim is None:
+            return _nowhere(context, f'persistentvolumeclaim "{name}" not found')
+        if (claim.get("status") or {}).get("phase") != "Bound":
+            return _nowhere(context, "pod has unbound immediate PersistentVolumeClaims")
+    return ""
+
+
+def _nowhere(context: Context, why: str) -> str:
+    count = len(context.nodes.all(context))
+    head = f"0/{count} nodes are available"
+    return f"{head}: {why}. preemption: {head}: {count} Preemption is not helpful for scheduling."
 
 
 def _choose(context: Context, spec: JsonObject) -> tuple[NodeInfo | None, str]:
@@ -59,9 +79,7 @@ def _choose(context: Context, spec: JsonObject) -> tuple[NodeInfo | None, str]:
     if not nodes:
         return None, "no nodes available to schedule pods"
     listed = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
-    head = f"0/{len(nodes)} nodes are available"
-    useless = f"{len(nodes)} Preemption is not helpful for scheduling"
-    return None, f"{head}: {listed}. preemption: {head}: {useless}."
+    return None, _nowhere(context, listed)
 
 
 def _refuses(context: Context, spec: JsonObject, node: NodeInfo) -> str:
@@ -128,6 +146,15 @@ def _of_pod(context: Context, change: Change) -> Iterator[Key]:
         yield change.stored.namespace, change.stored.name
 
 
+def _of_claim(context: Context, change: Change) -> Iterator[Key]:
+    for stored in context.stored(PODS, change.stored.namespace):
+        if not is_bound(stored):
+            yield stored.namespace, stored.name
+
+
 CONTROLLER: Final = Controller(
-    "scheduler", None, _reconcile, watches=((PODS, _of_pod), (NODES, _of_node))
+    "scheduler",
+    None,
+    _reconcile,
+    watches=((PODS, _of_pod), (NODES, _of_node), (CLAIMS, _of_claim)),
 )

@@ -8,6 +8,13 @@ from capim.api.workload import Simulation
 from tests.support.workloads import Workloads
 
 HELD = {"schedulerName": "nobody"}
+STORAGE = {
+    "metadata": {
+        "name": "standard",
+        "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+    },
+    "provisioner": "example.com/disk",
+}
 CLAIM = {
     "metadata": {"name": "data"},
     "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
@@ -17,6 +24,7 @@ CLAIM = {
 def cluster() -> Workloads:
     made = Workloads()
     made.node("node-a")
+    made.create("storageclasses", "", STORAGE)
     return made
 
 
