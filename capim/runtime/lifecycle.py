@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FOREGROUND: Final = "foregroundDeletion"
 ORPHAN: Final = "orphan"
 _PROPAGATION_FINALIZERS: Final = {"Foreground": FOREGROUND, "Orphan": ORPHAN, "Background": ""}
+#: kinds whose dependents stay unless a client says otherwise, as they did before there was a choice
+_ORPHANING: Final = frozenset({("batch", "jobs"), ("", "replicationcontrollers")})
 #: a real API server's NamespaceLifecycle admission refuses to delete these
 IMMORTAL_NAMESPACES: Final = frozenset({"default", "kube-system", "kube-public"})
 
@@ -134,10 +136,14 @@ def _finalizers_for(stored: Stored, options: DeleteOptions) -> list[str]:
     if stored.resource.group_resource == DEFINITIONS:
         rest = (f for f in stored.finalizers if f != CLEANUP_FINALIZER)
         return [*rest, CLEANUP_FINALIZER]
-    if options.propagation is None:
+    propagation = options.propagation
+    if propagation is None and stored.resource.group_resource in _ORPHANING:
+        asked = {FOREGROUND, ORPHAN} & set(stored.finalizers)
+        propagation = None if asked else "Orphan"
+    if propagation is None:
         return list(stored.finalizers)
     kept = [f for f in stored.finalizers if f not in {FOREGROUND, ORPHAN}]
-    wanted = _PROPAGATION_FINALIZERS[options.propagation]
+    wanted = _PROPAGATION_FINALIZERS[propagation]
     return [*kept, wanted] if wanted else kept
 
 

@@ -79,7 +79,7 @@ def _controllers(simulation: Simulation) -> tuple[Controller, ...]:
         *replicasets.CONTROLLERS,
         daemonsets.CONTROLLER,
         statefulsets.CONTROLLER,
-        jobs.CONTROLLER,
+        *jobs.CONTROLLERS,
         cronjobs.CONTROLLER,
         *volumes.CONTROLLERS,
         endpoints.CONTROLLER,

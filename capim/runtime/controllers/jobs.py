@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from capim.api.meta import format_time, get_condition, parse_time
 from capim.runtime.controllers import events
-from capim.runtime.controllers.base import Controller
+from capim.runtime.controllers.base import Controller, controller_of
 from capim.runtime.controllers.claims import claim
 from capim.runtime.controllers.kinds import JOBS, PODS
 from capim.runtime.controllers.podstate import (
@@ -24,13 +24,20 @@ from capim.runtime.controllers.podstate import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from capim.api.meta import JsonObject
-    from capim.runtime.controllers.base import Context
+    from capim.runtime.controllers.base import Context, Key
+    from capim.runtime.objects import Change
 
 _COMPONENT: Final = "job-controller"
 _TRACKING: Final = "batch.kubernetes.io/job-tracking"
 _INDEX: Final = "batch.kubernetes.io/job-completion-index"
 _DEFAULT_BACKOFF: Final = 6
+_INDEX_VARIABLE: Final = {
+    "name": "JOB_COMPLETION_INDEX",
+    "valueFrom": {"fieldRef": {"fieldPath": f"metadata.labels['{_INDEX}']"}},
+}
 
 
 def _reconcile(context: Context, namespace: str, name: str) -> float | None:
@@ -204,6 +211,8 @@ class _Work:
             own = self._body["metadata"]["name"]
             metadata["generateName"] = f"{own}-{index}-"
             pod["spec"]["hostname"] = f"{own}-{index}"
+            for container in _containers(pod):
+                container["env"] = [*(container.get("env") or ()), _INDEX_VARIABLE]
         made = self._context.make(PODS, pod)
         self._tell("SuccessfulCreate", f"Created pod: {made['metadata']['name']}")
 
@@ -218,6 +227,8 @@ class _Work:
         for pod in self._pods():
             if is_active(pod):
                 self._delete(pod)
+                if kind == "Failed":
+                    self._status["failed"] = self._status.get("failed", 0) + 1
         for condition in (first, kind):
             self._set_condition(condition, "True", reason, text)
         if kind == "Complete":
@@ -257,6 +268,10 @@ def _index_of(pod: JsonObject) -> int | None:
     return int(text) if text.isdecimal() else None
 
 
+def _containers(pod: JsonObject) -> list[JsonObject]:
+    return [*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"]]
+
+
 def _ranges(indexes: set[int]) -> str:
     """Write `1,3-5`: two neighbours are a pair, three a range."""
     parts: list[list[int]] = []
@@ -272,4 +287,28 @@ def _ranges(indexes: set[int]) -> str:
     )
 
 
-CONTROLLER: Final = Controller("job", JOBS, _reconcile, owns=(PODS,))
+def _let_go(context: Context, namespace: str, name: str) -> None:
+    """Drop the finalizer of a pod whose job is gone: nobody counts it any more."""
+    pod = context.get(PODS, namespace, name)
+    if pod is None:
+        return
+    owner = controller_of(pod)
+    if owner is not None and owner["kind"] == "Job":
+        job = context.group.find(JOBS, namespace, owner["name"])
+        if job is not None and job.uid == owner["uid"]:
+            return
+    metadata = pod["metadata"]
+    finalizers = [f for f in metadata.get("finalizers") or () if f != _TRACKING]
+    context.save(PODS, pod | {"metadata": metadata | {"finalizers": finalizers}})
+
+
+def _tracked(_: Context, change: Change) -> Iterator[Key]:
+    stored = change.stored
+    if _TRACKING in stored.finalizers and (stored.deleting or not stored.owners):
+        yield stored.namespace, stored.name
+
+
+CONTROLLERS: Final = (
+    Controller("job", JOBS, _reconcile, owns=(PODS,)),
+    Controller("job orphans", None, _let_go, watches=((PODS, _tracked),)),
+)

@@ -9,6 +9,7 @@ import pytest
 from capim.api.meta import format_time
 from capim.api.workload import Simulation
 from capim.runtime.controllers.cron import Schedule
+from capim.runtime.resourcegroup import DeleteOptions
 from tests.support.workloads import CONTAINER, Workloads
 
 if TYPE_CHECKING:
@@ -61,6 +62,19 @@ def test_a_job_runs_and_completes() -> None:
     assert {pod["status"]["phase"] for pod in world.all("pods")} == {"Succeeded"}
     assert not any("finalizers" in pod["metadata"] for pod in world.all("pods"))
     world.delete("jobs", "work")
+    assert len(world.all("pods")) == 3
+
+
+@pytest.mark.parametrize("policy", ["Background", "Orphan", None])
+def test_pods_of_a_job_that_is_gone_are_free_to_go(policy: Any) -> None:
+    world = cluster()
+    start(world, pod={"schedulerName": "nobody"})
+    options = DeleteOptions(propagation=policy)
+    world.group.delete(world.resource("jobs"), "default", "work", options)
+    world.settle()
+    assert world.names("jobs") == []
+    assert len(world.all("pods")) == (0 if policy == "Background" else 1)
+    assert not any("finalizers" in pod["metadata"] for pod in world.all("pods"))
 
 
 def test_an_indexed_job_says_which_are_done() -> None:
