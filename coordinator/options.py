@@ -66,7 +66,7 @@ class Options:
     bind_host: str = ""
     runtime_dir: str = ""
     debug_address: str = "127.0.0.1:19000"
-    workload_simulation: Simulation = Simulation.PODS
+    workload_simulation: Simulation = Simulation.STATUS
     workload_authorization: Authorization = Authorization.ALWAYS_ALLOW
     remote_workers: tuple[tuple[str, str], ...] = ()  #: name and advertised host of each
     worker_listen: str = ""
@@ -295,8 +295,8 @@ FLAGS: Final = (
         "workload_simulation",
         Simulation,
         "off, status or pods",
-        "What becomes of Deployments, Jobs and the like in workload clusters: pods that run on their "
-        "nodes, statuses alone, or nothing (for scale).",
+        "What becomes of Deployments, Jobs and the like in workload clusters: nothing, statuses that say "
+        "what specs ask for, or pods that are bound to nodes and run.",
     ),
     _Flag(
         "workload_authorization",

@@ -78,7 +78,10 @@ def parse_options(arguments: Sequence[str] | None = None) -> WorkerOptions:
     parser.add_argument("--v", type=int, default=2, dest="verbosity", help="log verbosity")
     parser.add_argument("--logging-format", choices=("text", "json"), default="text")
     parser.add_argument(
-        "--workload-simulation", type=Simulation, choices=tuple(Simulation), default=Simulation.PODS
+        "--workload-simulation",
+        type=Simulation,
+        choices=tuple(Simulation),
+        default=Simulation.STATUS,
     )
     parser.add_argument(
         "--workload-authorization",

@@ -25,7 +25,7 @@ class Simulation(enum.StrEnum):
     """How much of what a control plane and kubelets do is simulated for workloads."""
 
     OFF = "off"  #: nothing but what every namespace is given
-    STATUS = "status"  #: statuses say what specs ask for; there are no pods
+    STATUS = "status"  #: statuses say what specs ask for; there are neither pods nor events of them
     PODS = "pods"  #: pods are made, bound to nodes and run
 
 

@@ -56,6 +56,14 @@ class WorkQueue(Generic[Key]):
         self._entries_total += 1
         heapq.heappush(self._heap, (when, self._entries_total, key))
 
+    def plan(self, key: Key, when: float | None) -> None:
+        """Add the key at this time and no other that was planned; None: not at all."""
+        if self._due.get(key) == when:
+            return
+        self._due.pop(key, None)
+        if when is not None:
+            self.add_at(key, when)
+
     def retry(self, key: Key, now: float) -> float:
         """Add the key after its backoff, which doubles with every retry; return the delay in seconds."""
         failures = self._failures.get(key, 0)

@@ -238,9 +238,9 @@ def _save(context: Context, body: JsonObject, status: JsonObject) -> None:
 
 
 def _of_node(context: Context, change: Change) -> Iterator[Key]:
-    del change
-    for stored in context.stored(DAEMON_SETS, None):
-        yield stored.namespace, stored.name
+    if context.nodes.note(change):
+        for stored in context.stored(DAEMON_SETS, None):
+            yield stored.namespace, stored.name
 
 
 CONTROLLER: Final = Controller(

@@ -72,7 +72,8 @@ class _Rollout:
 
     def __init__(self, context: Context, deployment: JsonObject, sets: list[JsonObject]) -> None:
         self._context = context
-        self.deployment = deployment
+        self._stored = deployment
+        self.deployment = deployment  #: as it is to be: written once, at the end
         self._sets = sorted(sets, key=_age)
         self._new = self._find_new()
 
@@ -171,14 +172,15 @@ class _Rollout:
             self.clean_up()
 
     def save_status(self, *, rolling: bool) -> None:
-        """Write the status as it is now."""
+        """Write the status as it is now, and what else has changed."""
         now = self._context.now()
         status = self._counts()
         rollout.set_available(self.deployment, status, now)
         if rolling:
             rollout.with_conditions(self.deployment, status, self._sets, self._new, now)
-        if status != self.deployment.get("status"):
-            self.deployment = self._context.save(DEPLOYMENTS, self.deployment | {"status": status})
+        self.deployment = self.deployment | {"status": status}
+        if self.deployment != self._stored:
+            self.deployment = self._context.save(DEPLOYMENTS, self.deployment)
 
     # --- inside ---
 
@@ -277,10 +279,8 @@ class _Rollout:
         annotations = self.deployment["metadata"].get("annotations") or {}
         if revision and annotations.get(REVISION) != revision:
             metadata = self.deployment["metadata"]
-            body = self.deployment | {
-                "metadata": metadata | {"annotations": annotations | {REVISION: revision}}
-            }
-            self.deployment = self._context.save(DEPLOYMENTS, body)
+            metadata = metadata | {"annotations": annotations | {REVISION: revision}}
+            self.deployment = self.deployment | {"metadata": metadata}
         limited = rollout.deadline_s(self.deployment) is not None
         if limited and get_condition(self.deployment, "Progressing") is None:
             text = f'Found new replica set "{new["metadata"]["name"]}"'
@@ -347,13 +347,13 @@ class _Rollout:
             self._new = saved
 
     def _set_condition(self, value: str, reason: str, text: str) -> None:
-        """Write the condition Progressing at once."""
+        """Set the condition Progressing."""
         if rollout.deadline_s(self.deployment) is None:
             return
         status = dict(self.deployment.get("status") or {})
         made = rollout.condition("Progressing", value, reason, text, self._context.now())
         rollout.set_condition(status, made)
-        self.deployment = self._context.save(DEPLOYMENTS, self.deployment | {"status": status})
+        self.deployment = self.deployment | {"status": status}
 
     def _copied(self) -> dict[str, str]:
         annotations: dict[str, str] = self.deployment["metadata"].get("annotations") or {}

@@ -33,7 +33,11 @@ def record(
         message: for a person.
         kind: Normal or Warning.
         host: the node of a kubelet.
+
+    Without pods nobody has anything to tell.
     """
+    if not context.makes_pods:
+        return
     metadata, time = about["metadata"], format_time(context.now())
     seed = f"{metadata['uid']}/{component}/{reason}/{message}".encode()
     # the name is where the same event is found again

@@ -64,8 +64,7 @@ class ControllerManager:
             self._queue.retry(item, self.context.now())
             return
         self._queue.forget(item)
-        if again_at is not None:
-            self._queue.add_at(item, again_at)
+        self._queue.plan(item, again_at)
 
     def _observe(self, change: Change) -> None:
         handler = self._handlers.get(change.stored.resource.group_resource)

@@ -10,21 +10,30 @@ from capim.runtime.controllers.nodefit import NodeInfo
 
 if TYPE_CHECKING:
     from capim.runtime.controllers.base import Context
+    from capim.runtime.objects import Change
 
 
 class NodeBook:
     """Nodes as they were read last, how many pods each has, and which pod addresses are taken."""
 
-    __slots__ = ("_counts", "_infos", "_taken")
+    __slots__ = ("_counts", "_infos", "_noted", "_taken")
 
     def __init__(self) -> None:
         self._infos: dict[str, NodeInfo] = {}
+        self._noted = (0, False)  # version of the last change, and whether it mattered
         self._counts: dict[str, int] = {}
         self._taken: dict[str, str] = {}  # address -> uid of the pod
 
-    def forget(self, name: str) -> None:
-        """Read a node anew: it changed."""
-        self._infos.pop(name, None)
+    def note(self, change: Change) -> bool:
+        """Take what changed of a node; tell whether any of it decides who runs there."""
+        stored = change.stored
+        if self._noted[0] != stored.resource_version:
+            before = self._infos.pop(stored.name, None)
+            if change.type != "DELETED":
+                self._infos[stored.name] = NodeInfo.of(stored.json())
+            matters = before is None or before != self._infos.get(stored.name)
+            self._noted = (stored.resource_version, matters)
+        return self._noted[1]
 
     def get(self, context: Context, name: str) -> NodeInfo | None:
         """Return a node, None where there is none."""

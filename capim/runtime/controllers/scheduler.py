@@ -132,8 +132,7 @@ def bound_to(stored: Stored) -> str:
 
 def _of_node(context: Context, change: Change) -> Iterator[Key]:
     """A node changed: what waits may fit now."""
-    context.nodes.forget(change.stored.name)
-    if change.type != "DELETED":
+    if context.nodes.note(change) and change.type != "DELETED":
         for stored in context.stored(PODS, None):
             if not is_bound(stored):
                 yield stored.namespace, stored.name

@@ -44,6 +44,16 @@ def test_a_delayed_key_comes_at_its_time_and_the_earliest_delay_wins() -> None:
     assert queue.take(40.0) is None
 
 
+def test_a_plan_takes_the_place_of_the_one_before() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.plan("a", 10.0)
+    queue.plan("a", 20.0)
+    assert queue.next_due() == 20.0
+    queue.plan("a", None)
+    assert queue.next_due() is None
+    assert queue.take(40.0) is None
+
+
 def test_delayed_keys_come_in_the_order_of_their_times() -> None:
     queue: WorkQueue[str] = WorkQueue()
     for key, when in (("late", 3.0), ("soon", 1.0), ("middle", 2.0)):
