@@ -203,20 +203,25 @@ class GarbageCollector:
             self._drop_finalizer(stored, PROTECTIONS[stored.resource.group_resource])
 
     def _empty_namespace(self, stored: Stored) -> None:
-        contents = [
+        for content in self._contents(stored.name):
+            self._end(content)
+        left = self._contents(stored.name)
+        body = stored.json()
+        if not left:
+            finalizers = body["spec"]["finalizers"]
+            body["spec"]["finalizers"] = [f for f in finalizers if f != NAMESPACE_FINALIZER]
+        status = body.get("status") or {}
+        if left or status.get("conditions"):
+            body["status"] = status | {"conditions": self._lifecycle.remains(body, left)}
+        if body != stored.json():
+            self._lifecycle.save(stored, body)
+
+    def _contents(self, namespace: str) -> list[Stored]:
+        return [
             content
             for table in self._store.tables()
-            for content in table.slice(*table.span(stored.name))
+            for content in table.slice(*table.span(namespace))
         ]
-        for content in contents:
-            self._end(content)
-        if not contents:
-            body = stored.json()
-            finalizers = [f for f in body["spec"]["finalizers"] if f != NAMESPACE_FINALIZER]
-            body["spec"]["finalizers"] = finalizers
-            if finalizers == stored.json()["spec"]["finalizers"]:
-                return
-            self._lifecycle.save(stored, body)
 
     def _empty_kind(self, stored: Stored) -> None:
         body = stored.json()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from capim.api import errors
 from capim.api.meta import format_time
+from capim.runtime import remains
 from capim.runtime.customresources import CLEANUP_FINALIZER, DEFINITIONS
 from capim.runtime.definitions import mark_terminating
 from capim.runtime.objects import encode
@@ -89,6 +90,10 @@ class Lifecycle:
         event: EventType = "DELETED" if gone else "MODIFIED"
         stored = self._store.commit(event, resource or stored.resource, body, stored, managed)
         return stored, gone
+
+    def remains(self, namespace: JsonObject, contents: list[Stored]) -> list[JsonObject]:
+        """Return the conditions of a namespace that is to end and still has these objects."""
+        return remains.conditions(namespace, contents, self._clock())
 
     def _remove(self, stored: Stored, body: JsonObject, options: DeleteOptions) -> Stored:
         if options.dry_run:

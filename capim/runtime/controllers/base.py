@@ -85,19 +85,24 @@ class Context:
         bodies = (stored.json() for stored in found if stored.resource.group_resource == kind)
         return [body for body in bodies if controller_uid(body) == uid]
 
-    def make(self, resource: Resource, body: JsonObject) -> JsonObject:
-        """Make an object as a client does: defaulted, admitted, checked. Raises APIError."""
-        namespace = body["metadata"].get("namespace", "")
-        return self.group.create(resource, namespace, body).json()
+    def make(self, resource: Resource, body: JsonObject, *, complete: bool = False) -> JsonObject:
+        """Make an object as a client does: defaulted, admitted, checked. Raises APIError.
 
-    def create(self, resource: Resource, body: JsonObject) -> JsonObject | None:
+        `complete` is for a body that needs none of that: it is stored as it is, with its status.
+        """
+        namespace = body["metadata"].get("namespace", "")
+        return self.group.create(resource, namespace, body, keep_status=complete).json()
+
+    def create(
+        self, resource: Resource, body: JsonObject, *, complete: bool = False
+    ) -> JsonObject | None:
         """Make an object, or return None where there is one or its namespace takes none.
 
         Raises:
             APIError: it is not valid.
         """
         try:
-            return self.make(resource, body)
+            return self.make(resource, body, complete=complete)
         except APIError as error:
             if error.reason not in _GIVEN_UP:
                 raise

@@ -15,7 +15,7 @@ from capim.runtime.controllers.base import Controller
 from capim.runtime.controllers.claims import claim
 from capim.runtime.controllers.kinds import DEPLOYMENTS, REPLICA_SETS
 from capim.runtime.controllers.podstate import is_deleting, label_selector, template_hash
-from capim.runtime.controllers.replicasets import replicas_of
+from capim.runtime.controllers.replicasets import replicas_of, status_without_pods
 from capim.runtime.controllers.rollout import (
     DESIRED,
     MAXIMUM,
@@ -245,7 +245,10 @@ class _Rollout:
         }
         if seconds := deployment["spec"].get("minReadySeconds"):
             body["spec"]["minReadySeconds"] = seconds
-        made = self._context.create(REPLICA_SETS, body)
+        complete = not self._context.makes_pods  # a copy of what was checked, done at once
+        if complete:
+            body["status"] = status_without_pods(body)
+        made = self._context.create(REPLICA_SETS, body, complete=complete)
         if made is None:
             return
         self._new = made

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
-from capim.api.meta import format_time, owner_reference
+from capim.api.meta import get_condition, owner_reference
 from capim.runtime.controllers.base import Controller
-from capim.runtime.controllers.kinds import ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES
+from capim.runtime.controllers.kinds import ENDPOINT_SLICES, ENDPOINTS, NODES, PODS, SERVICES
 from capim.runtime.controllers.podstate import is_deleting, is_ready, label_selector, node_of, phase
+from capim.runtime.controllers.scheduler import bound_to
+from capim.runtime.objects import Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from capim.api.meta import JsonObject
     from capim.runtime.controllers.base import Context, Key
-    from capim.runtime.objects import Change
 
 _TRIGGERED: Final = "endpoints.kubernetes.io/last-change-trigger-time"
 _SLICE_MANAGER: Final = {
@@ -44,7 +45,12 @@ def _reconcile(context: Context, namespace: str, name: str) -> None:
     found = (s.json() for s in context.stored(PODS, namespace) if chosen.matches(s.labels))
     pods = [pod for pod in found if _has_address(pod)]
     _write_endpoints(context, service, pods)
-    _write_slices(context, service, pods)
+    _write_slices(context, service, [pod for pod in pods if _is_placed(context, pod)])
+
+
+def _is_placed(context: Context, pod: JsonObject) -> bool:
+    """Tell whether a pod may stand in a slice: not on a node that there is not."""
+    return not node_of(pod) or context.group.find(NODES, "", node_of(pod)) is not None
 
 
 def _has_address(pod: JsonObject) -> bool:
@@ -78,10 +84,11 @@ def _write_endpoints(context: Context, service: JsonObject, pods: list[JsonObjec
     } | ({"subsets": subsets} if subsets else {})
     found = context.get(ENDPOINTS, metadata["namespace"], metadata["name"])
     if found is None:
-        body["metadata"]["annotations"] = _triggered(context)
-        context.create(ENDPOINTS, body)
+        body["metadata"]["annotations"] = {_TRIGGERED: metadata["creationTimestamp"]}
+        context.create(ENDPOINTS, body, complete=True)
     elif _differs(found, body, "subsets"):
-        context.save(ENDPOINTS, _replaced(context, found, body, "subsets"))
+        since = _changed_at(service, pods, _members_of_subsets(found))
+        context.save(ENDPOINTS, _replaced(found, body, since, "subsets"))
 
 
 def _write_slices(context: Context, service: JsonObject, pods: list[JsonObject]) -> None:
@@ -113,11 +120,15 @@ def _write_slices(context: Context, service: JsonObject, pods: list[JsonObject])
             "ports": ports,
         }
         if own:
-            _replace_slice(context, own.pop(0), body)
+            found = own.pop(0)
+            if _differs(found, body, "endpoints", "ports"):
+                since = _changed_at(service, pods, _members_of_slice(found))
+                replaced = _replaced(found, body, since, "endpoints", "ports")
+                context.save(ENDPOINT_SLICES, replaced)
             continue
         body["metadata"] |= {
             "generateName": f"{metadata['name']}-",
-            "annotations": _triggered(context),
+            "annotations": {_TRIGGERED: metadata["creationTimestamp"]},
             "ownerReferences": [owner_reference(service)],
         }
         context.create(ENDPOINT_SLICES, body)
@@ -125,25 +136,42 @@ def _write_slices(context: Context, service: JsonObject, pods: list[JsonObject])
         context.delete(ENDPOINT_SLICES, metadata["namespace"], one["metadata"]["name"])
 
 
-def _replace_slice(context: Context, found: JsonObject, body: JsonObject) -> None:
-    if _differs(found, body, "endpoints", "ports"):
-        context.save(ENDPOINT_SLICES, _replaced(context, found, body, "endpoints", "ports"))
-
-
 def _differs(found: JsonObject, body: JsonObject, *fields: str) -> bool:
     same_labels = (found["metadata"].get("labels") or {}) == body["metadata"]["labels"]
     return not same_labels or any((found.get(f) or []) != (body.get(f) or []) for f in fields)
 
 
-def _replaced(context: Context, found: JsonObject, body: JsonObject, *fields: str) -> JsonObject:
+def _replaced(found: JsonObject, body: JsonObject, since: str, *fields: str) -> JsonObject:
     metadata = found["metadata"] | {"labels": body["metadata"]["labels"]}
-    annotations = found["metadata"].get("annotations") or {}
-    metadata["annotations"] = annotations | _triggered(context)
+    annotations = dict(found["metadata"].get("annotations") or {})
+    annotations.pop(_TRIGGERED, None)
+    metadata["annotations"] = annotations | ({_TRIGGERED: since} if since else {})
     return found | {"metadata": metadata} | {field: body.get(field) for field in fields}
 
 
-def _triggered(context: Context) -> dict[str, str]:
-    return {_TRIGGERED: format_time(context.now())}
+def _changed_at(service: JsonObject, pods: list[JsonObject], before: set[tuple[str, bool]]) -> str:
+    """Return when the first of the pods that are new or changed became what it is; empty: unknown."""
+    changed = (
+        pod for pod in pods if (pod["metadata"]["uid"], _is_served(service, pod)) not in before
+    )
+    times = ((get_condition(pod, "Ready") or {}).get("lastTransitionTime") for pod in changed)
+    return min((str(time) for time in times if time), default="")
+
+
+def _members_of_subsets(found: JsonObject) -> set[tuple[str, bool]]:
+    return {
+        ((address.get("targetRef") or {}).get("uid", ""), field == "addresses")
+        for subset in found.get("subsets") or ()
+        for field in ("addresses", "notReadyAddresses")
+        for address in subset.get(field) or ()
+    }
+
+
+def _members_of_slice(found: JsonObject) -> set[tuple[str, bool]]:
+    return {
+        ((one.get("targetRef") or {}).get("uid", ""), bool(one["conditions"].get("ready")))
+        for one in found.get("endpoints") or ()
+    }
 
 
 def _labels(service: JsonObject) -> dict[str, str]:
@@ -231,6 +259,14 @@ def _of_pod(context: Context, change: Change) -> Iterator[Key]:
     return context.services.of_pod(change)
 
 
+def _of_node(context: Context, change: Change) -> Iterator[Key]:
+    """A node came: pods that were bound to it before it was there count now."""
+    if change.type == "ADDED" and context.services:
+        for stored in context.stored(PODS, None):
+            if bound_to(stored) == change.stored.name:
+                yield from context.services.of_pod(Change("MODIFIED", stored, None))
+
+
 def _of_endpoints(_: Context, change: Change) -> Iterator[Key]:
     if change.type == "DELETED":
         yield change.stored.namespace, change.stored.name
@@ -249,6 +285,7 @@ CONTROLLER: Final = Controller(
     watches=(
         (SERVICES, _of_service),
         (PODS, _of_pod),
+        (NODES, _of_node),
         (ENDPOINTS, _of_endpoints),
         (ENDPOINT_SLICES, _of_slice),
     ),

@@ -46,7 +46,7 @@ def _reconcile(resource: Resource, context: Context, namespace: str, name: str) 
     if body is None:
         return None
     if not context.makes_pods:
-        _save_status(context, resource, body, _status_without_pods(body))
+        _save_status(context, resource, body, status_without_pods(body))
         return None
     pods = claim(context, body, PODS, label_selector(body["spec"].get("selector")))
     failure = None
@@ -129,11 +129,12 @@ def _later_first(time: str | None) -> tuple[int, ...]:
     return tuple(-ord(letter) for letter in time or "")
 
 
-def _status_without_pods(body: JsonObject) -> JsonObject:
+def status_without_pods(body: JsonObject) -> JsonObject:
+    """Return the status of a set that has all it asks for."""
     replicas = replicas_of(body)
     status: JsonObject = {
         "replicas": replicas,
-        "observedGeneration": body["metadata"]["generation"],
+        "observedGeneration": body["metadata"].get("generation", 1),
     }
     counts = ("fullyLabeledReplicas", "readyReplicas", "availableReplicas")
     return status | (dict.fromkeys(counts, replicas) if replicas else {})

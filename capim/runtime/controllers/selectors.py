@@ -22,6 +22,9 @@ class SelectorBook:
     def __init__(self) -> None:
         self._selectors: dict[Key, LabelSelector] = {}
 
+    def __len__(self) -> int:
+        return len(self._selectors)
+
     def note(self, change: Change) -> Key:
         """Take the selector of an object that changed; return its key."""
         stored = change.stored

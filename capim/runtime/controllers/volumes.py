@@ -1,4 +1,4 @@
-"""Claims and volumes: a claim whose class is simulated gets a volume, and neither goes while it is in use.
+"""Claims and volumes: a claim whose class is simulated gets a volume.
 
 Any StorageClass has its volumes made here, as if its provisioner ran. Source: kube-controller-manager's
 persistentvolume-binder, pvc-protection and pv-protection controllers. Departure: claims are not
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from capim.runtime.controllers.base import Context, Key
     from capim.runtime.objects import Change
 
-_IN_USE: Final = "kubernetes.io/pvc-protection"
-_BOUND: Final = "kubernetes.io/pv-protection"
 _COMPONENT: Final = "persistentvolume-controller"
 _NO_PROVISIONER: Final = "kubernetes.io/no-provisioner"
 
@@ -31,18 +29,8 @@ def _reconcile(context: Context, namespace: str, name: str) -> None:
     claim = context.get(CLAIMS, namespace, name)
     if claim is None:
         return
-    if is_deleting(claim):
-        _let_go(context, claim)
-    elif not claim["spec"].get("volumeName"):
+    if not is_deleting(claim) and not claim["spec"].get("volumeName"):
         _provision(context, claim)
-
-
-def _let_go(context: Context, claim: JsonObject) -> None:
-    metadata = claim["metadata"]
-    finalizers = metadata.get("finalizers") or []
-    if _IN_USE in finalizers and not any(_users(context, claim)):
-        kept = [f for f in finalizers if f != _IN_USE]
-        context.save(CLAIMS, claim | {"metadata": metadata | {"finalizers": kept}})
 
 
 def _users(context: Context, claim: JsonObject) -> Iterator[JsonObject]:
@@ -123,22 +111,14 @@ def _reconcile_volume(context: Context, _: str, name: str) -> None:
     claim = context.get(CLAIMS, reference.get("namespace", ""), reference.get("name", ""))
     bound = claim is not None and claim["metadata"]["uid"] == reference.get("uid")
     if is_deleting(volume):
-        _let_volume_go(context, volume, bound=bound)
-    elif not bound and reference.get("uid"):
+        return
+    if not bound and reference.get("uid"):
+        if (volume.get("status") or {}).get("phase") != "Released":
+            volume = context.save(VOLUMES, volume | {"status": {"phase": "Released"}})
         if volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete":
             context.delete(VOLUMES, "", name)
-        elif (volume.get("status") or {}).get("phase") != "Released":
-            context.save(VOLUMES, volume | {"status": {"phase": "Released"}})
     elif not reference and (volume.get("status") or {}).get("phase") == "Pending":
         context.save(VOLUMES, volume | {"status": {"phase": "Available"}})
-
-
-def _let_volume_go(context: Context, volume: JsonObject, *, bound: bool) -> None:
-    metadata = volume["metadata"]
-    finalizers = metadata.get("finalizers") or []
-    if _BOUND in finalizers and not bound:
-        kept = [f for f in finalizers if f != _BOUND]
-        context.save(VOLUMES, volume | {"metadata": metadata | {"finalizers": kept}})
 
 
 def _claims_of_pod(_: Context, change: Change) -> Iterator[Key]:

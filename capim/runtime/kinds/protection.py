@@ -17,7 +17,6 @@ PROTECTIONS: Final = {
     _VOLUMES: "kubernetes.io/pv-protection",
     ("storage.k8s.io", "volumeattributesclasses"): "kubernetes.io/vac-protection",
 }
-_ENDED: Final = frozenset({"Succeeded", "Failed"})
 
 
 def in_use(store: Store, stored: Stored) -> bool:
@@ -32,8 +31,8 @@ def in_use(store: Store, stored: Stored) -> bool:
 
 
 def _mounts(pod: JsonObject, claim: str) -> bool:
-    if (pod.get("status") or {}).get("phase") in _ENDED:
-        return False
+    if not (pod.get("spec") or {}).get("nodeName"):
+        return False  # a kubelet would not start a pod whose claim is to go
     volumes = (pod.get("spec") or {}).get("volumes") or ()
     return any(
         (each.get("persistentVolumeClaim") or {}).get("claimName") == claim for each in volumes

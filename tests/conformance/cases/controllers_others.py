@@ -114,7 +114,8 @@ _SERVICE: Final[dict[str, Any]] = {
     "spec": {"selector": {"app": "a"}, "ports": [{"port": 80, "targetPort": 8080}]},
 }
 _SLICES: Final = "/apis/discovery.k8s.io/v1/namespaces/{ns}/endpointslices"
-#: bound by hand to a node that no kubelet looks after
+#: a node without a kubelet, and a pod that is bound to it by hand
+_NODE: Final = post("/api/v1/nodes", {"metadata": {"name": "{name}-0"}}, compare=False)
 _POD: Final = {
     "metadata": {"name": "p", "labels": {"app": "a"}},
     "spec": template()["spec"] | {"nodeName": "{name}-0"},
@@ -123,8 +124,9 @@ _POD: Final = {
 
 def _service(name: str, *steps: Step, **spec: Any) -> Case:
     body = _SERVICE | {"spec": _SERVICE["spec"] | spec}
+    made = post(f"{CORE}/services", body, compare=False)
     return Case(
-        f"controllers: a service {name}", [post(f"{CORE}/services", body, compare=False), *steps]
+        f"controllers: a service {name}", [made, *steps], cleanup=("/api/v1/nodes/{name}-0",)
     )
 
 
@@ -137,6 +139,7 @@ _SERVICES: Final = [
     _service("without an address", *_EMPTY, clusterIP="None"),
     _service(
         "of a pod",
+        _NODE,
         post(f"{CORE}/pods", _POD, compare=False, until=lambda a: a.status != 403),
         ready("p"),
         listed(_SLICES, until=lambda a: a.at("items.0.endpoints.0.conditions.ready")),
@@ -144,6 +147,7 @@ _SERVICES: Final = [
     ),
     _service(
         "of a pod that is not ready",
+        _NODE,
         post(f"{CORE}/pods", _POD, compare=False, until=lambda a: a.status != 403),
         patch(
             f"{CORE}/pods/p/status",
@@ -152,6 +156,13 @@ _SERVICES: Final = [
         ),
         listed(_SLICES, until=lambda a: a.at("items.0.endpoints.0")),
         get(f"{CORE}/endpoints/a", until=lambda a: a.at("subsets.0.notReadyAddresses")),
+    ),
+    _service(
+        "of a pod on no node",
+        post(f"{CORE}/pods", _POD, compare=False, until=lambda a: a.status != 403),
+        ready("p"),
+        get(f"{CORE}/endpoints/a", until=lambda a: a.at("subsets.0.addresses")),
+        listed(_SLICES),
     ),
     _service(
         "gets its slice back",
@@ -230,11 +241,10 @@ _CLAIM: Final = {
     "metadata": {"name": "c"},
     "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
 }
-_USER: Final = {
-    "metadata": {"name": "p"},
-    "spec": template()["spec"]
-    | {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]},
+_VOLUMES: Final = template()["spec"] | {
+    "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]
 }
+_USER: Final = {"metadata": {"name": "p"}, "spec": _VOLUMES | {"nodeName": "{name}-0"}}
 _STORAGE: Final = [
     Case(
         "controllers: an unused claim goes",
@@ -249,10 +259,27 @@ _STORAGE: Final = [
         "controllers: a claim in use stays until its pod goes",
         [
             post(_CLAIMS, _CLAIM, compare=False),
+            _NODE,
             post(f"{CORE}/pods", _USER, compare=False, until=lambda a: a.status != 403),
+            patch(f"{CORE}/pods/p/status", {"status": {"phase": "Succeeded"}}, compare=False),
             delete(f"{_CLAIMS}/c", compare=False),
             get(f"{_CLAIMS}/c"),
-            delete(f"{CORE}/pods/p", compare=False),
+            delete(f"{CORE}/pods/p?gracePeriodSeconds=0", compare=False),
+            get(f"{_CLAIMS}/c", until=lambda a: a.status == 404),
+        ],
+        cleanup=("/api/v1/nodes/{name}-0",),
+    ),
+    Case(
+        "controllers: a claim goes from a pod that is on no node",
+        [
+            post(_CLAIMS, _CLAIM, compare=False),
+            post(
+                f"{CORE}/pods",
+                {"metadata": {"name": "p"}, "spec": _VOLUMES | {"schedulerName": "none"}},
+                compare=False,
+                until=lambda a: a.status != 403,
+            ),
+            delete(f"{_CLAIMS}/c", compare=False),
             get(f"{_CLAIMS}/c", until=lambda a: a.status == 404),
         ],
     ),

@@ -119,6 +119,13 @@ def _condition(kind: str, reason: str) -> Until:
 
 
 _resumed: Final = _condition("Progressing", "DeploymentResumed")
+
+
+def _paused(answer: Answer) -> bool:
+    is_paused = _condition("Progressing", "DeploymentPaused")
+    return observed()(answer) and bool(is_paused(answer))
+
+
 _DEPLOYMENTS: Final = [
     _deployment("has its status", get(_D), replicas=2),
     _deployment("has a replica set", listed(_SETS), replicas=2),
@@ -195,7 +202,7 @@ _DEPLOYMENTS: Final = [
     _deployment(
         "that is paused",
         patch(_D, {"spec": {"paused": True}}, compare=False),
-        get(_D, until=_condition("Progressing", "DeploymentPaused")),
+        get(_D, until=_paused),
         patch(_D, image("x:2"), STRATEGIC, compare=False),
         settled(_D),
         listed(_SETS),

@@ -131,7 +131,8 @@ def test_claim_in_use_waits_for_its_pod(group: ResourceGroup) -> None:
     claims = SERVED["persistentvolumeclaims"]
     spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     group.create(claims, "default", named("c", spec=spec))
-    pod(group, volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}])
+    volume = {"name": "v", "persistentVolumeClaim": {"claimName": "c"}}
+    pod(group, volumes=[volume], nodeName="n")
     _, gone = group.delete(claims, "default", "c")
     assert not gone
     group.delete(PODS, "default", "p")
