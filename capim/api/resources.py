@@ -96,6 +96,7 @@ class CustomVersion:
     storage: Resource | None = None
     scale: Mapping[str, str] | None = None  #: paths of the scale subresource
     warning: str = ""  #: of a deprecated version
+    has_rules: bool = False  #: in CEL, somewhere in its schema
     converts: bool = False  #: by a webhook, which is not called
     terminating: bool = False  #: the definition is being deleted: nothing new is taken
 

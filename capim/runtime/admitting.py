@@ -125,7 +125,7 @@ class Admitting:
         if rules is not None:
             rules.allocate(resource, body, old)
         if resource.custom:
-            customobjects.check(resource, body, old, view)
+            self._warnings += customobjects.check(resource, body, old, view)
             self._warnings += customwarnings.of_object(body, old)
         elif resource.group_resource == DEFINITIONS:
             self._check_definition(resource, body, old, view)

@@ -14,6 +14,7 @@ from capim.api import errors
 from capim.api.fielderrors import FieldError, duplicate, invalid, refusal, required
 from capim.api.schemavalidation import validate
 from capim.api.structural import apply_defaults, copied, field_schema, prune
+from capim.runtime import cel
 from capim.runtime.customscale import at_path
 from capim.runtime.objects import encode
 
@@ -37,17 +38,23 @@ def complete(resource: Resource, body: JsonObject, unknown: list[str] | None = N
 
 def check(
     resource: Resource, body: JsonObject, old: JsonObject | None, subresource: str = ""
-) -> None:
-    """Refuse an object that breaks its schema.
+) -> list[str]:
+    """Refuse an object that breaks its schema. Returns what its writer should know.
 
     Raises:
         APIError: Invalid, with a cause for everything that is wrong.
     """
     if resource.schema is None:
-        return
+        return []
     faults = _faults(resource, resource.schema, body, old, subresource)
+    warnings = []
+    if resource.custom_version is not None and resource.custom_version.has_rules:
+        verdict = cel.judge(resource.schema, body, old, faults)
+        faults += verdict.faults
+        warnings = [f"{fault.field}: {fault.text}" for fault in verdict.ratcheted]
     if faults:
         raise refusal(resource, body["metadata"].get("name", ""), faults)
+    return warnings
 
 
 def check_open(resource: Resource, name: str) -> None:

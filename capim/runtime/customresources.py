@@ -22,6 +22,7 @@ from capim.api.resources import (
     Subresource,
     subresources_of,
 )
+from capim.runtime.cel import has_rules
 
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
@@ -114,6 +115,7 @@ def _resource(
             storage=elsewhere,
             scale=declared.get("scale"),
             warning=_warning(spec, version),
+            has_rules=has_rules(version.get("schema")),
             converts=(spec.get("conversion") or {}).get("strategy") == "Webhook",
             terminating=terminating,
         ),

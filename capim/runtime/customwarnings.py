@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from capim.api.formats import KNOWN
+from capim.runtime import cel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,8 @@ def of_definition(body: JsonObject, old: JsonObject | None) -> Iterator[str]:
     for name in _formats_of(body):
         if name not in before:
             yield f'unrecognized format "{name}"'
+    if not cel.is_installed() and cel.has_rules(body["spec"].get("versions")):
+        yield cel.NOT_EVALUATED
 
 
 def of_object(body: JsonObject, old: JsonObject | None) -> Iterator[str]:

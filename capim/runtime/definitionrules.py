@@ -22,6 +22,7 @@ from capim.api.fielderrors import (
     too_many,
 )
 from capim.api.resources import NameRule
+from capim.runtime import cel
 from capim.runtime.innerform import inner_version
 from capim.runtime.schemarules import field_path_fault, node_at, schema_faults
 from capim.runtime.validation import name_texts
@@ -69,8 +70,22 @@ def check_definition(resource: Resource, body: JsonObject, old: JsonObject | Non
         text = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in"
         where = "spec.preserveUnknownFields"
         faults.append(invalid(where, True, f"{text} spec.versions[*].schema instead"))
+    if not faults:
+        faults += _rule_faults(body["spec"]["versions"], (old or {}).get("spec") or {})
     if faults:
         raise refusal(resource, body["metadata"]["name"], faults)
+
+
+def _rule_faults(versions: list[JsonObject], old: JsonObject) -> Iterator[FieldError]:
+    """What is wrong with the rules of schemas that are new."""
+    if _is_shared(versions, "schema"):
+        versions = versions[:1]
+    known = [_schema_of(version) for version in old.get("versions") or ()]
+    for index, version in enumerate(versions):
+        schema, path = _schema_of(version), f"spec.versions[{index}].schema.openAPIV3Schema"
+        if schema not in known:
+            path = "spec.validation.openAPIV3Schema" if len(versions) == 1 else path
+            yield from cel.schema_faults(schema, path)
 
 
 def _name_faults(body: JsonObject) -> Iterator[FieldError]:

@@ -7,6 +7,7 @@ Rules and texts are those of k8s.io/apiextensions-apiserver, `apiserver/schema` 
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from capim.api.fielderrors import FieldError, forbidden, invalid, not_supported, required
@@ -14,6 +15,7 @@ from capim.api.formats import compiled
 from capim.api.schemavalidation import validate
 from capim.api.structural import prune
 from capim.runtime.innerform import inner_schema
+from capim.runtime.ruletexts import rule_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +28,7 @@ _INT_OR_STRING: Final = [{"type": "integer"}, {"type": "string"}]
 _PRESERVE: Final = "x-kubernetes-preserve-unknown-fields"
 _EMBEDDED: Final = "x-kubernetes-embedded-resource"
 _EITHER: Final = "x-kubernetes-int-or-string"
+_RULES: Final = "x-kubernetes-validations"
 _LIST_TYPE: Final = "x-kubernetes-list-type"
 _MAP_TYPE: Final = "x-kubernetes-map-type"
 _LIST_KEYS: Final = "x-kubernetes-list-map-keys"
@@ -315,6 +318,9 @@ def _node_faults(schema: JsonObject, path: str, rules: _Rules) -> Iterator[Field
     yield from _map_faults(schema, path)
     yield from _list_faults(schema, path)
     yield from _list_key_faults(schema, path)
+    for index, rule in enumerate(schema.get(_RULES) or ()):
+        at = f"{path}.{_RULES}[{index}]"
+        yield from rule_faults(rule, at, partial(field_path_fault, schema, arrays=True))
 
 
 def _rules_inside(schema: JsonObject, path: str, where: str, rules: _Rules) -> _Rules:
