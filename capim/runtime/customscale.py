@@ -37,7 +37,7 @@ def numbers(obj: JsonObject, paths: Mapping[str, str]) -> tuple[int, int, str]:
 def check_shown(resource: Resource, scale: JsonObject) -> None:
     """Refuse to show the scale of an object without replicas. Raises APIError: InternalError."""
     paths = paths_of(resource)
-    if paths is not None and scale["spec"]["replicas"] == UNSET:
+    if paths is not None and scale["spec"].get("replicas") == UNSET:
         why = f'the spec replicas field "{paths["specReplicasPath"]}" does not exist'
         details = {"causes": [{"message": why}]}
         text = f"Internal error occurred: {why}"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from capim.api import errors
 from capim.api.canonical import go_kind
+from capim.runtime.typed import UnreadableError
 
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
@@ -58,7 +58,7 @@ def checked_metadata(resource: Resource, metadata: Any) -> JsonObject:
     """Return the fields that metadata has and that are not empty.
 
     Raises:
-        APIError: BadRequest, a value has another type than its field.
+        UnreadableError: a value has another type than its field.
     """
     if metadata is None:
         return {}
@@ -112,9 +112,8 @@ def _owner(owner: Any) -> JsonObject:
     return {key: value for key, value in owner.items() if key in _OWNER and value is not None}
 
 
-def _refused(resource: Resource, got: str, struct: str, field: str, wanted: str) -> errors.APIError:
+def _refused(resource: Resource, got: str, struct: str, field: str, wanted: str) -> UnreadableError:
     # metadata of custom resources is decoded alone, so its path begins there
     path = field if resource.custom or struct == resource.kind else f"metadata.{field}"
-    text = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}'
     why = f"json: cannot unmarshal {got} into Go struct field {struct}.{path} of type {wanted}"
-    return errors.bad_request(f"{text}: {why}")
+    return UnreadableError(resource, why)

@@ -323,8 +323,12 @@ class ResourceGroup:
         subresource: str = "",
         dry_run: bool = False,
         manager: str = "",
+        check: Callable[[JsonObject], JsonObject] | None = None,
     ) -> Stored:
         """Change an object as a patch says; one that states a resourceVersion is an optimistic lock.
+
+        `check` is given what the patch made of the object, or of the part that a subresource shows, and
+        returns what is to be written.
 
         Raises:
             APIError: as `update`; UnsupportedMediaType for a strategic patch of a custom resource.
@@ -332,6 +336,8 @@ class ResourceGroup:
         current = self._find(resource, namespace, name).served_as(resource)
         old = current.content()
         body = patched(resource, current, old, patch, patch_type, subresource)
+        if check is not None:
+            body = check(body)
         return self._write(
             resource, namespace, current, old, body, subresource, dry_run=dry_run, manager=manager
         )

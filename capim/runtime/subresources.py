@@ -78,7 +78,7 @@ def scale_of(obj: JsonObject, paths: Mapping[str, str] | None = None) -> JsonObj
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {key: obj["metadata"][key] for key in shown if key in obj["metadata"]},
-        "spec": {"replicas": wanted},
+        "spec": {"replicas": wanted} if wanted else {},  # as Go writes a zero
         "status": {"replicas": there},
     }
     if selector:

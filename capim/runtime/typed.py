@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from capim.api import errors
 from capim.api.canonical import MismatchError, canonical
+from capim.api.errors import APIError
 
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
@@ -23,24 +23,33 @@ _SIMPLE: Final = frozenset(
 _STRUCTS: Final = ("spec", "status")
 
 
+class UnreadableError(APIError):
+    """400: an object whose decoder refuses it; `why` is what the decoder says."""
+
+    def __init__(self, resource: Resource, why: str) -> None:
+        kind = resource.kind
+        text = f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {why}'
+        super().__init__("BadRequest", 400, text)
+        self.why = why
+
+
 def typed(resource: Resource, body: JsonObject) -> JsonObject:
     """Return an object as a typed server reads it: no unknown field, no empty one.
 
     Raises:
-        APIError: BadRequest, a value is not of its field's type.
+        UnreadableError: a value is not of its field's type.
     """
     try:
         return canonical(resource.gvk, body)
     except MismatchError as error:
-        text = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}'
-        raise errors.bad_request(f"{text}: {error}") from error
+        raise UnreadableError(resource, str(error)) from error
 
 
 def checked(resource: Resource, body: JsonObject) -> JsonObject:
     """Return a body that can be looked at: of a simple kind read whole, of others with structs as structs.
 
     Raises:
-        APIError: BadRequest, as `typed`.
+        UnreadableError: as `typed`.
     """
     if resource.group_resource in _SIMPLE:
         return typed(resource, body)

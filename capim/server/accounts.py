@@ -19,7 +19,7 @@ from capim.api.resources import Resource
 from capim.certs.issue import new_key
 from capim.certs.pem import load_private_key
 from capim.certs.tokens import TokenSigner
-from capim.server.handlers import request_object
+from capim.server.fieldvalidation import request_object
 from capim.server.http import Response
 
 if TYPE_CHECKING:

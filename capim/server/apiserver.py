@@ -27,7 +27,7 @@ from capim.server.listing import parse_selectors
 from capim.server.metrics import RequestLabels
 from capim.server.negotiation import PLAIN, error_media_of, form_of
 from capim.server.routes import PageNotFound, PathInfo, RequestInfo, parse_query, parse_request
-from capim.server.warnings import with_warnings
+from capim.server.warnings import deprecation, with_warnings
 from capim.server.watch import WatchSession, plan_watch
 from capim.server.writers import writer_for
 
@@ -105,11 +105,11 @@ class ApiServer:
             code = error.code
             if self._served.unserved and isinstance(error, PageNotFound):
                 error = no_such_resource(self._served.unserved)
-            exchange.respond(self._warned(self._refused(exchange, error), info))
+            exchange.respond(self._warned(self._refused(exchange, error), exchange, info))
         except RecursionError:
             code = 400
             too_deep = bad_request("the body of the request is nested too deeply")
-            exchange.respond(self._warned(self._refused(exchange, too_deep), info))
+            exchange.respond(self._warned(self._refused(exchange, too_deep), exchange, info))
         except Exception:
             _log.exception("request failed", cluster=self._served.name, method=exchange.method)
             code = 500
@@ -173,7 +173,7 @@ class ApiServer:
             if answered is None:
                 return 200
             response = answered if writer is None else writer.response(answered)
-            response = self._warned(response, info)
+            response = self._warned(response, exchange, info)
         exchange.respond(response)
         return response.status
 
@@ -208,12 +208,14 @@ class ApiServer:
         query = parse_query(exchange.target.decode("latin-1").partition("?")[2])
         return error_response(error, media, pretty=_is_pretty(exchange, query))
 
-    def _warned(self, response: Response, info: RequestInfo | PathInfo | None) -> Response:
+    def _warned(
+        self, response: Response, exchange: Exchange, info: RequestInfo | PathInfo | None
+    ) -> Response:
         """Tell the client what a write or the version that it asked for warns of."""
-        texts = self._group.admitting.take_warnings()
-        if isinstance(info, RequestInfo) and info.resource.custom_version is not None:
-            texts = [info.resource.custom_version.warning, *texts]
-        return with_warnings(response, filter(None, texts)) if texts else response
+        texts = [*exchange.warnings, *self._group.admitting.take_warnings()]
+        if isinstance(info, RequestInfo) and (deprecated := deprecation(info.resource)):
+            texts = [deprecated, *texts]
+        return with_warnings(response, texts) if texts else response
 
     def _respond(self, exchange: Exchange, info: RequestInfo, user: User) -> Response | None:
         endpoint = endpoint_of(info)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from capim.server.endpoints import Asked
 
 _PARTS: Final = ("scheduler", "controller-manager", "etcd-0")
-_WARNING: Final = ((b"Warning", b'299 - "v1 ComponentStatus is deprecated in v1.19+"'),)
 
 
 def component_statuses(asked: Asked) -> Response:
@@ -39,4 +38,4 @@ def _part(name: str) -> JsonObject:
 
 
 def _shown(body: JsonObject) -> Response:
-    return Response(200, orjson.dumps(body), headers=_WARNING)
+    return Response(200, orjson.dumps(body))

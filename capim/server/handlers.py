@@ -11,14 +11,10 @@ from capim.runtime import subresources
 from capim.runtime.customscale import check_shown
 from capim.runtime.eviction import evict
 from capim.runtime.listing import list_body
+from capim.runtime.typed import UnreadableError
 from capim.server.applying import apply, manager_of
-from capim.server.bodies import (
-    APPLY,
-    decode_delete_options,
-    decode_object,
-    decode_patch,
-    media_type_of,
-)
+from capim.server.bodies import APPLY, decode_delete_options, decode_patch, media_type_of
+from capim.server.fieldvalidation import PatchCheck, request_object
 from capim.server.http import PAGE_NOT_FOUND, Response
 from capim.server.listing import (
     check_version,
@@ -37,8 +33,6 @@ from capim.server.writers import encode
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from capim.api.meta import JsonObject
-    from capim.api.resources import Resource
     from capim.runtime.resourcegroup import PatchType, ResourceGroup, Stored
     from capim.server.http import Exchange
     from capim.server.routes import RequestInfo
@@ -130,16 +124,22 @@ def _patch(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Respo
     dry_run = check_write("PatchOptions", info.query)
     manager = manager_of(exchange, info.query)
     patch_type, patch = _patch_of(exchange, info, group)
-    stored = group.patch(
-        info.resource,
-        info.namespace or "",
-        info.name,
-        patch,
-        patch_type,
-        subresource=info.subresource,
-        dry_run=dry_run,
-        manager=manager,
-    )
+    resource = subresources.view_resource(info.resource, info.subresource)
+    check = PatchCheck(exchange, resource, patch_type, patch)
+    try:
+        stored = group.patch(
+            info.resource,
+            info.namespace or "",
+            info.name,
+            patch,
+            patch_type,
+            subresource=info.subresource,
+            dry_run=dry_run,
+            manager=manager,
+            check=check,
+        )
+    except UnreadableError as error:
+        raise check.refused(error.why) from error
     return _shown(stored, info)
 
 
@@ -228,11 +228,6 @@ _SUBRESOURCES: Final[dict[str, Callable[[Exchange, RequestInfo, ResourceGroup], 
 }
 #: what a container would have to do
 _RUN_SOMETHING: Final = frozenset({"attach", "exec", "portforward", "proxy"})
-
-
-def request_object(exchange: Exchange, resource: Resource) -> JsonObject:
-    """Decode the body as an object of this kind; one of a built-in kind need not say so."""
-    return decode_object(_content_type(exchange), exchange.body, resource)
 
 
 def _content_type(exchange: Exchange) -> str:

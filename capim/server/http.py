@@ -84,7 +84,16 @@ class Application(Protocol):
 class Exchange:
     """One request, whole, and the way to answer it."""
 
-    __slots__ = ("_connection", "body", "headers", "keep_alive", "method", "peer", "target")
+    __slots__ = (
+        "_connection",
+        "body",
+        "headers",
+        "keep_alive",
+        "method",
+        "peer",
+        "target",
+        "warnings",
+    )
 
     def __init__(self, connection: HttpConnection) -> None:
         self._connection = connection
@@ -93,6 +102,7 @@ class Exchange:
         self.headers: dict[bytes, bytes] = {}  #: names in lower case; repeated ones joined by comma
         self.body = b""
         self.keep_alive = True
+        self.warnings: tuple[str, ...] = ()  #: noted on the way to an answer, for the client
         self.peer = connection.peer  #: who the connection belongs to, as the TLS layer knows it
 
     def respond(self, response: Response) -> None:

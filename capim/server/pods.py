@@ -13,7 +13,7 @@ import orjson
 from capim.api.errors import APIError, bad_request, conflict, invalid, not_found
 from capim.api.gvk import GVR
 from capim.api.meta import format_time, parse_time
-from capim.server.handlers import request_object
+from capim.server.fieldvalidation import request_object
 from capim.server.http import Response
 from capim.server.routes import is_true
 from capim.wire.selectors import FieldSelector

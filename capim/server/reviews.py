@@ -13,7 +13,7 @@ from capim.api.errors import APIError, bad_request, invalid
 from capim.api.identity import User
 from capim.api.meta import format_time
 from capim.runtime.authorization import Attributes
-from capim.server.handlers import request_object
+from capim.server.fieldvalidation import request_object
 from capim.server.http import Response
 
 if TYPE_CHECKING:

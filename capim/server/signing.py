@@ -13,7 +13,8 @@ from capim.api.errors import invalid
 from capim.api.meta import format_time
 from capim.certs.issue import signed_request
 from capim.certs.pem import CertificateError
-from capim.server.handlers import request_object, respond
+from capim.server.fieldvalidation import request_object
+from capim.server.handlers import respond
 from capim.server.http import Response
 from capim.server.options import check_write
 

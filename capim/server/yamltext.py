@@ -32,6 +32,7 @@ class _Loader(yaml.SafeLoader):
         first: [(tag, pattern) for tag, pattern in rows if tag != "tag:yaml.org,2002:timestamp"]
         for first, rows in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+    repeated: list[str] | None = None  #: keys given twice in a map, where somebody wants to know
     aliases = 0  #: how often the document refers to itself
     merged = 0  #: entries of maps that others were merged into
 
@@ -39,6 +40,13 @@ class _Loader(yaml.SafeLoader):
         """Count references."""
         self.aliases += self.check_event(yaml.AliasEvent)
         return super().compose_node(parent, index)
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Note keys that are given twice."""
+        node = super().compose_mapping_node(anchor)
+        if self.repeated is not None:
+            self.repeated += _repeated_in(node)
+        return node
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         """Merge maps, as long as they stay small: merges of merges grow without bounds."""
@@ -89,6 +97,35 @@ def load(data: bytes) -> Any:
     if loader.aliases:
         _check_size(body)
     return orjson.loads(orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS))
+
+
+def repeated_keys(data: bytes) -> list[str]:
+    """Return a complaint about every key that a map of a document gives again, as Go's decoder words it.
+
+    Each names the line of the value.
+
+    Raises:
+        yaml.YAMLError: it is not YAML.
+    """
+    loader = _Loader(data)
+    loader.repeated = []
+    try:
+        loader.get_single_node()
+    finally:
+        loader.dispose()
+    return loader.repeated
+
+
+def _repeated_in(node: yaml.MappingNode) -> list[str]:
+    seen, repeated = set(), []
+    for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            continue
+        if key.value in seen:
+            line = value.start_mark.line + 1
+            repeated.append(f'line {line}: key "{key.value}" already set in map')
+        seen.add(key.value)
+    return repeated
 
 
 def _check_size(body: object) -> None:
