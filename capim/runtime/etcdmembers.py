@@ -97,6 +97,10 @@ class EtcdCluster:
         self._changes = 0
         self._members: dict[int, Member] = {}
         self._alarms: set[tuple[int, AlarmType]] = set()
+        #: called with the member that leads from now on
+        self.on_leader: Callable[[Member], None] = lambda member: None
+        #: called with the member that has left
+        self.on_removed: Callable[[Member], None] = lambda member: None
         self.edition = 0  #: grows with every change of anything here
 
     @property
@@ -156,8 +160,10 @@ class EtcdCluster:
         Raises:
             EtcdError: there is no such member (NOT_FOUND).
         """
-        if self._members.pop(member_id, None) is None:
+        member = self._members.pop(member_id, None)
+        if member is None:
             raise member_not_found()
+        self.on_removed(member)
         self._alarms = {alarm for alarm in self._alarms if alarm[0] != member_id}
         self._changes += 1
         self.edition += 1
@@ -225,6 +231,7 @@ class EtcdCluster:
         if self.leader_id != member_id:
             self.leader_id = member_id
             self.raft_term += 1
+            self.on_leader(self._members[member_id])
             self.edition += 1
 
 

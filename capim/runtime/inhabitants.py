@@ -17,7 +17,7 @@ from capim.runtime.kinds.rules import complete
 from capim.runtime.manifests import addons, defaults, kubeadm, nodes, pods
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from capim.api.meta import JsonObject
     from capim.api.resources import Resource
@@ -92,7 +92,13 @@ class Inhabitants:
             self._ensure(nodes.lease(owner, now=now), derived_uid(machine.spec.uid, "Lease"))
 
     def add_pod(
-        self, component: str, cluster: ClusterSpec, machine: SimulatedMachine, now: float
+        self,
+        component: str,
+        cluster: ClusterSpec,
+        machine: SimulatedMachine,
+        now: float,
+        *,
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
         """Let a control plane component run; without its Node there is nobody to show it."""
         node = self.find("Node", "", machine.spec.name)
@@ -101,7 +107,20 @@ class Inhabitants:
         body = pods.mirror_pod(
             component, cluster, machine.spec, node.uid, address=machine.address, now=now
         )
+        body["metadata"]["annotations"] |= annotations or {}
         self._ensure(body, derived_uid(machine.spec.uid, component))
+
+    def annotate_pod(self, component: str, node_name: str, annotations: Mapping[str, str]) -> None:
+        """Set annotations of a component's mirror pod, if there is one."""
+        name = pods.pod_name(component, node_name)
+
+        def annotated(pod: JsonObject) -> JsonObject:
+            metadata = pod["metadata"]
+            metadata["annotations"] = {**(metadata.get("annotations") or {}), **annotations}
+            return pod
+
+        if self.find("Pod", defaults.SYSTEM, name) is not None:
+            self._group.apply_own(self._resource("Pod"), defaults.SYSTEM, name, annotated)
 
     def init_cluster(self, cluster: ClusterSpec, version: str) -> None:
         """Make what the first API server, its controllers and `kubeadm init` make; only the first time."""

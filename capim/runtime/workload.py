@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from capim.api.gvk import NamespacedName
     from capim.api.meta import JsonObject
     from capim.api.workload import ClusterSpec, MachineProgress, MachineSpec
+    from capim.runtime.etcdmembers import Member
 
 
 class WorkloadCluster:
@@ -68,6 +69,8 @@ class WorkloadCluster:
             identity(spec.uid, "cluster"), revision=lambda: self.group.resource_version
         )
         self._inhabitants = Inhabitants(self.group)
+        self.etcd.on_leader = self._etcd_leads
+        self.etcd.on_removed = self._etcd_left
         self._addresses = NodeAddresses(spec.pod_cidr)
         self._pod_ranges = PodRanges(spec.pod_cidr)
         self._machines: dict[str, SimulatedMachine] = {}
@@ -336,14 +339,22 @@ class WorkloadCluster:
             self._moment = None
 
     def _start_etcd(self, machine: SimulatedMachine, at: float) -> None:
-        self._inhabitants.add_pod(pods.ETCD, self._spec, machine, at)
-        version = lookup(machine.spec.version).line.etcd_version
-        self.etcd.add(
+        member = self.etcd.add(
             machine.spec.name,
             identity(machine.spec.uid, "member"),
-            version=version,
+            version=lookup(machine.spec.version).line.etcd_version,
             address=machine.address,
         )
+        leads = member.id == self.etcd.leader_id
+        marks = pods.etcd_marks(self.etcd.cluster_id, member.id, at if leads else None)
+        self._inhabitants.add_pod(pods.ETCD, self._spec, machine, at, annotations=marks)
+
+    def _etcd_leads(self, member: Member) -> None:
+        marks = pods.leader_mark(self._time())
+        self._inhabitants.annotate_pod(pods.ETCD, member.name, marks)
+
+    def _etcd_left(self, member: Member) -> None:
+        self._inhabitants.annotate_pod(pods.ETCD, member.name, pods.REMOVED_MARK)
 
     def _start_api_server(self, machine: SimulatedMachine, at: float) -> None:
         """Bring up an API server and what runs beside it; the first one initialises the cluster."""

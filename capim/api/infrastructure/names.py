@@ -24,12 +24,6 @@ MACHINE_FINALIZER: Final = f"inmemorymachine.{GROUP}"
 #: On an InMemoryCluster: its listener's name, `<namespace>/<cluster>`.
 LISTENER_ANNOTATION: Final = f"inmemorycluster.{GROUP}/listener"
 
-#: On an etcd pod of a workload cluster.
-ETCD_CLUSTER_ID_ANNOTATION: Final = f"etcd.inmemory.{GROUP}/cluster-id"
-ETCD_MEMBER_ID_ANNOTATION: Final = f"etcd.inmemory.{GROUP}/member-id"
-ETCD_LEADER_FROM_ANNOTATION: Final = f"etcd.inmemory.{GROUP}/leader-from"
-ETCD_MEMBER_REMOVED_ANNOTATION: Final = f"etcd.inmemory.{GROUP}/member-removed"
-
 #: Cluster API's own.
 CLUSTER_NAME_LABEL: Final = "cluster.x-k8s.io/cluster-name"
 CONTROL_PLANE_LABEL: Final = "cluster.x-k8s.io/control-plane"

@@ -23,6 +23,10 @@ API_SERVER: Final = "kube-apiserver"
 SCHEDULER: Final = "kube-scheduler"
 CONTROLLER_MANAGER: Final = "kube-controller-manager"
 COMPONENTS: Final = (ETCD, API_SERVER, SCHEDULER, CONTROLLER_MANAGER)
+#: The original keeps etcd's membership in annotations of these names; here they only show it, to
+#: whoever looks at the pods with tools written for the original.
+_ETCD_MARKS: Final = "etcd.inmemory.infrastructure.cluster.x-k8s.io"
+REMOVED_MARK: Final = {f"{_ETCD_MARKS}/member-removed": ""}
 _PKI: Final = "/etc/kubernetes/pki"
 #: component -> CPU request; kubeadm's
 _CPU: Final = {ETCD: "100m", API_SERVER: "250m", SCHEDULER: "100m", CONTROLLER_MANAGER: "200m"}
@@ -79,6 +83,17 @@ def mirror_pod(
     pod["spec"] = _spec(container, machine.name)
     pod["status"] = _status(container, digest, address, now)
     return pod
+
+
+def etcd_marks(cluster_id: int, member_id: int, leader_from: float | None) -> dict[str, str]:
+    """Return an etcd pod's annotations: whose member it is and, of the leader, since when it leads."""
+    ids = {f"{_ETCD_MARKS}/cluster-id": str(cluster_id), f"{_ETCD_MARKS}/member-id": str(member_id)}
+    return ids | (leader_mark(leader_from) if leader_from is not None else {})
+
+
+def leader_mark(at: float) -> dict[str, str]:
+    """Return the annotation of a member that leads since `at`; of several the latest one leads."""
+    return {f"{_ETCD_MARKS}/leader-from": format_time(at)}
 
 
 def _advertised(component: str, address: str) -> dict[str, str]:

@@ -87,10 +87,17 @@ async def machine_phases(kubeconfig: Path) -> dict[str, str]:
     return {one["metadata"]["name"]: one["status"]["phase"] for one in listed.items}
 
 
-def test_ctrl_c_while_clusters_come_up_leaves_nothing(folder: Path) -> None:
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(signal.SIGINT, id="ctrl-c"),
+        pytest.param(signal.SIGHUP, id="terminal-closed"),
+    ],
+)
+def test_an_end_while_clusters_come_up_leaves_nothing(folder: Path, end: signal.Signals) -> None:
     with command(folder, "--clusters", "3", "--workers", "1") as process:
         wait_for_worker(folder, process)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(end)
         output, _ = process.communicate(timeout=30)
     assert process.returncode == 0, output
 

@@ -214,10 +214,13 @@ def test_scale_from_one_to_three_and_back() -> None:
     stage.cluster.etcd.move_leader(identity("uid-of-cp-1", "member"))
     stage.cluster.etcd.remove(identity("uid-of-cp-0", "member"))
     stage.summary()
+    assert "member-removed" in etcd_marks(stage, "cp-0")
     stage.remove("cp-0")
     # ... and the other way round: the machine dies with its member
     stage.remove("cp-1")
     stage.check("""
+        6.5 MODIFIED Pod etcd-cp-1
+        6.5 MODIFIED Pod etcd-cp-0
         6.5 = serving etcd cp-1,cp-2 leader cp-1
         6.5 remove cp-0
         6.5 DELETED Node cp-0
@@ -232,8 +235,34 @@ def test_scale_from_one_to_three_and_back() -> None:
         6.5 DELETED Pod kube-apiserver-cp-1
         6.5 DELETED Pod kube-scheduler-cp-1
         6.5 DELETED Pod kube-controller-manager-cp-1
+        6.5 MODIFIED Pod etcd-cp-2
         6.5 = serving etcd cp-2 leader cp-2
     """)
+
+
+def etcd_marks(stage: Stage, node: str) -> dict[str, str]:
+    """Return what the annotations of a Node's etcd pod say of its member."""
+    annotations = stage.get("pods", "kube-system", f"etcd-{node}")["metadata"]["annotations"]
+    prefix = "etcd.inmemory.infrastructure.cluster.x-k8s.io/"
+    return {
+        name.removeprefix(prefix): value
+        for name, value in annotations.items()
+        if name.startswith(prefix)
+    }
+
+
+def test_etcd_pods_show_their_member_and_who_leads_since_when() -> None:
+    stage = Stage(start=1_700_000_005.0)
+    stage.ensure(machine("cp-0", startup={}), machine("cp-1", startup={}))
+    ids = {member.name: str(member.id) for member in stage.cluster.etcd.members()}
+    first, second = etcd_marks(stage, "cp-0"), etcd_marks(stage, "cp-1")
+    assert first["cluster-id"] == second["cluster-id"] == str(stage.cluster.etcd.cluster_id)
+    assert {"cp-0": first["member-id"], "cp-1": second["member-id"]} == ids
+    assert first["leader-from"] == "2023-11-14T22:13:25Z"
+    assert "leader-from" not in second
+    stage.clock.now += 60
+    stage.cluster.etcd.move_leader(int(ids["cp-1"]))
+    assert etcd_marks(stage, "cp-1")["leader-from"] == "2023-11-14T22:14:25Z"
 
 
 def uids(stage: Stage) -> dict[str, str]:
