@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+import pytest
 import yaml
 
 from capim.aio.clock import wall_clock
 from capim.aio.tasks import TaskScope
 from capim.api import infrastructure as infra
 from capim.api.errors import APIError
-from capim.api.gvk import GVR
+from capim.api.gvk import GVR, NamespacedName
 from capim.api.workload import ListenerState, MachineProgress, Phase
 from capim.certs.issue import self_signed_ca
 from coordinator.controllers.clusterplan import ClusterPlanner
@@ -49,18 +52,38 @@ CLUSTERS = GVR("cluster.x-k8s.io", "v1beta1", "clusters")
 MACHINES = GVR("cluster.x-k8s.io", "v1beta1", "machines")
 
 
+@dataclass(frozen=True)
+class Installation:
+    """How one coordinator is told what is its own."""
+
+    name: str = "here"
+    namespace: str = ""
+    watch_filter: str = ""
+
+
 def controllers_of(
-    client: KubeClient, fleet: FakeFleet, scope: TaskScope, *, last_port: int, host: str
+    client: KubeClient,
+    fleet: FakeFleet,
+    scope: TaskScope,
+    installation: Installation,
+    *,
+    last_port: int,
+    host: str,
 ) -> tuple[Controllers, list[Any]]:
-    objects = make_objects(client, version="v1beta1", namespace="", resync_s=0, rng=Calm())
+    objects = make_objects(
+        client, version="v1beta1", namespace=installation.namespace, resync_s=0, rng=Calm()
+    )
     planner = ClusterPlanner(
-        host=host, ports=PortRange(20000, last_port), placements=Placements("here", ["worker-0"])
+        host=host,
+        ports=PortRange(20000, last_port),
+        placements=Placements(installation.name, ["worker-0"]),
+        watch_filter=installation.watch_filter,
     )
     controllers = Controllers(
         objects,
         fleet,
         planner,
-        limits=Limits(),
+        limits=Limits(installation.watch_filter),
         clock=wall_clock,
         scope=scope,
         observe=lambda *_: None,
@@ -76,10 +99,11 @@ async def running(
     *,
     last_port: int = 20010,
     host: str = "10.0.0.1",
+    installation: Installation = Installation(),
 ) -> AsyncIterator[None]:
     async with TaskScope() as scope:
         controllers, informers = controllers_of(
-            client, fleet, scope, last_port=last_port, host=host
+            client, fleet, scope, installation, last_port=last_port, host=host
         )
         for informer in informers:
             scope.spawn(informer.run(), name="informer")
@@ -314,6 +338,72 @@ def test_a_freed_port_goes_to_the_cluster_that_waits_for_one() -> None:
             )
             api.group.delete(api.resource(INFRA_CLUSTERS), "default", "c1")
             await until(lambda: KEY._replace(name="c2") in fleet.clusters)
+
+    scenario(use)
+
+
+def its_own(body: JsonObject, number: str, namespace: str, watch_filter: str) -> JsonObject:
+    """Return an object of `c1` as one of another cluster, with the label of `--watch-filter`."""
+    text = json.dumps(body).replace("c1", f"c{number}").replace("m1", f"m{number}")
+    moved: JsonObject = json.loads(text)
+    labels = {**(moved["metadata"].get("labels") or {}), infra.WATCH_FILTER_LABEL: watch_filter}
+    moved["metadata"] |= {"namespace": namespace, "labels": labels}
+    return moved
+
+
+def fill(api: KubeApi, number: str, namespace: str, watch_filter: str) -> NamespacedName:
+    """Create a cluster with one machine, all gates open, and return its name."""
+    for gvr, body in (
+        (CLUSTERS, cluster()),
+        (INFRA_CLUSTERS, infra_cluster()),
+        (MACHINES, machine()),
+        (INFRA_MACHINES, infra_machine()),
+    ):
+        api.create(gvr, its_own(body, number, namespace, watch_filter))
+    return NamespacedName(namespace, f"c{number}")
+
+
+async def up(api: KubeApi, fleet: FakeFleet, key: NamespacedName) -> str:
+    """Wait until a cluster of `fill` is ready, with its machine; return who placed it."""
+    await until(lambda: (key, key.name.replace("c", "m")) in fleet.machines)
+    fleet.report_listener(key)
+
+    def placed() -> JsonObject:
+        return api.read(INFRA_CLUSTERS, key.name, key.namespace)
+
+    await until(lambda: placed().get("status", {}).get("ready"))
+    return str(placed()["metadata"]["annotations"][PLACEMENT_ANNOTATION])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(Installation("a", namespace="ns1"), Installation("b", "ns2"), id="namespace"),
+        pytest.param(
+            Installation("a", watch_filter="f1"), Installation("b", watch_filter="f2"), id="filter"
+        ),
+    ],
+)
+def test_two_installations_leave_each_others_objects_alone(
+    one: Installation, other: Installation
+) -> None:
+    async def use(api: KubeApi, client: KubeClient, first: FakeFleet) -> None:
+        for namespace in ("ns1", "ns2"):
+            api.create(GVR("", "v1", "namespaces"), {"metadata": {"name": namespace}})
+        mine, theirs = fill(api, "1", "ns1", "f1"), fill(api, "2", "ns2", "f2")
+        second, again = FakeFleet(), FakeFleet()
+        async with (
+            running(api, client, first, installation=one),
+            running(api, client, second, installation=other),
+        ):
+            assert await up(api, first, mine) == "a/worker-0"
+            assert await up(api, second, theirs) == "b/worker-0"
+            api.group.delete(api.resource(INFRA_MACHINES), "ns1", "m1")
+            await until(lambda: not first.machines)
+        assert (set(first.clusters), set(second.clusters)) == ({mine}, {theirs})
+        assert set(second.machines) == {(theirs, "m2")}
+        async with running(api, client, again, installation=one):
+            assert set(again.clusters) == {mine}
 
     scenario(use)
 
