@@ -77,7 +77,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class _Flag:
-    field: str
+    field: str  #: of Options; empty: taken and ignored
     parse: Callable[[str], Any]
     fix: str  #: how to write it, for errors and help
     help: str
@@ -248,6 +248,19 @@ FLAGS: Final = (
         name="v",
     ),
     _Flag("logging_format", _log_format, "text or json", "How log lines are written."),
+    *(
+        _Flag("", parse, fix, "Taken and ignored: how the original buffers its log.", name=name)
+        for name, parse, fix in (
+            ("log-flush-frequency", _duration, _A_DURATION),
+            ("log-json-info-buffer-size", str, _A_TEXT),
+            ("log-json-split-stream", _boolean, _A_BOOLEAN),
+            ("log-text-info-buffer-size", str, _A_TEXT),
+            ("log-text-split-stream", _boolean, _A_BOOLEAN),
+        )
+    ),
+    _Flag(
+        "", str, "pattern=number,...", "Taken and ignored: --v holds everywhere.", name="vmodule"
+    ),
     _Flag(
         "kubeconfig", str, _A_TEXT, "The management cluster; default: KUBECONFIG, else the pod's."
     ),
@@ -321,9 +334,11 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
     while words:
         flag, text = _next_flag(words)
         try:
-            given[flag.field] = flag.parse(text)
+            value = flag.parse(text)
         except (ValueError, KeyError, OverflowError):
             raise OptionError(f"--{flag.flag}: {text!r} will not do: write {flag.fix}") from None
+        if flag.field:
+            given[flag.field] = value
     return _completed(given, environ)
 
 
@@ -405,7 +420,7 @@ def help_text() -> str:
     defaults = {field.name: field.default for field in fields(Options)}
     lines = ["Usage: capim manager [flags]", ""]
     for flag in FLAGS:
-        default = defaults[flag.field]
+        default = defaults.get(flag.field)
         shown = f" (default {_shown(flag, default)})" if default else ""
         lines.append(f"  --{flag.flag}")
         lines += textwrap.wrap(

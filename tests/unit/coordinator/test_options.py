@@ -116,7 +116,14 @@ def test_help_is_asked_for_and_lists_every_flag() -> None:
 
 
 def test_every_option_has_a_flag() -> None:
-    assert {flag.field for flag in FLAGS} == set(Options.__dataclass_fields__)
+    assert {flag.field for flag in FLAGS if flag.field} == set(Options.__dataclass_fields__)
+
+
+def test_flags_that_mean_nothing_here_are_taken_as_the_original_takes_them() -> None:
+    ignored = ["--log-flush-frequency=5s", "--log-json-split-stream", "--vmodule", "a=1"]
+    assert parse(ignored, POD) == parse([], POD)
+    with pytest.raises(OptionError, match="--log-flush-frequency"):
+        parse(["--log-flush-frequency=often"], POD)
 
 
 @pytest.mark.parametrize(
