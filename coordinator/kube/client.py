@@ -281,4 +281,8 @@ def _refusal(code: int, data: bytes, headers: Mapping[str, str]) -> APIError:
 
 def _unreachable(error: Exception) -> APIError:
     text = str(error) or type(error).__name__
-    return APIError("ServiceUnavailable", 503, f"the management API cannot be reached: {text}")
+    message = (
+        f"the management API cannot be reached: {text}: check the server and the certificates that"
+        " --kubeconfig names"
+    )
+    return APIError("ServiceUnavailable", 503, message)

@@ -236,13 +236,15 @@ class Fleet:
         )
 
     def remains(self, name: str) -> list[str]:
-        """Name every object that still belongs to a cluster."""
+        """Name every object that still belongs to a cluster, and its contents."""
         labels = f"{CLUSTER_LABEL}={name}"
-        return [
+        objects = [
             f"{kind}/{item['metadata']['name']}"
             for kind in (*_OWNED, *self._infrastructure())
             for item in self.kube.list(kind, self.namespace, labels=labels)
         ]
+        held = self.provider.holds(self.namespace, name)
+        return [*objects, *([f"contents of {name}"] if held else [])]
 
     def close(self) -> None:
         """Delete the namespace and all that a failed test left in it."""

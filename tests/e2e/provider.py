@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+import urllib3
+
 from tests.e2e import build, manifests, ports, processes
 from tests.e2e.processes import Process
 from tests.e2e.testbed import Manager
@@ -38,6 +40,9 @@ class Provider(Protocol):
 
     def class_documents(self) -> list[JsonObject]:
         """Return its quick-start ClusterClass and the templates that it names."""
+
+    def holds(self, namespace: str, name: str) -> bool:
+        """Say whether it still has a workload cluster's contents, as far as it can be asked."""
 
     def stop(self) -> None:
         """Stop all its processes."""
@@ -70,6 +75,11 @@ class GoProvider:
         """Return its quick-start ClusterClass and the templates that it names."""
         [template] = (self._folder / "templates").glob("clusterclass-in-memory*.yaml")
         return manifests.load(manifests.substitute(template.read_text()))
+
+    def holds(self, namespace: str, name: str) -> bool:
+        """Say no: it tells of listeners alone, and keeps those."""
+        del namespace, name
+        return False
 
     def stop(self) -> None:
         """Stop all its processes."""
@@ -159,6 +169,11 @@ class CapimProvider:
         """Return its quick-start ClusterClass and the templates that it names."""
         template = _DEPLOY / "templates" / f"clusterclass-{CLASS}.yaml"
         return manifests.load(manifests.substitute(template.read_text()))
+
+    def holds(self, namespace: str, name: str) -> bool:
+        """Say whether a worker still has a workload cluster's resource group or listener."""
+        page = f"http://127.0.0.1:{self._debug_port}/clusters/{namespace}/{name}"
+        return urllib3.request("GET", page, timeout=10).status != 404
 
     def stop(self) -> None:
         """Stop all its processes."""

@@ -134,6 +134,7 @@ def test_an_unreachable_server_is_unavailable() -> None:
                 await client.create(SECRETS, "default", {})
             assert refused.value.code == 503
             assert "cannot be reached" in refused.value.message
+            assert "--kubeconfig" in refused.value.message
         finally:
             await client.close()
 
