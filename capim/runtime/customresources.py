@@ -83,7 +83,7 @@ def table_after(table: ResourceTable, change: Change) -> ResourceTable:
 def is_established(definition: JsonObject) -> bool:
     """Tell whether a definition's names were accepted once, so that its kind is served."""
     conditions = (definition.get("status") or {}).get("conditions") or ()
-    return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
+    return any(c.get("type") == "Established" and c.get("status") == "True" for c in conditions)
 
 
 def _resource(

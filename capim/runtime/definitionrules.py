@@ -349,7 +349,7 @@ def _immutable_faults(spec: JsonObject, old: JsonObject) -> Iterator[FieldError]
     was, conditions = old["spec"], (old.get("status") or {}).get("conditions") or ()
     names, old_names = spec["names"], was["names"]
     fields = []
-    if any(c["type"] == "Established" and c["status"] == "True" for c in conditions):
+    if any(c.get("type") == "Established" and c.get("status") == "True" for c in conditions):
         fields.append(("spec.scope", spec.get("scope"), was.get("scope")))
         fields.append(("spec.names.kind", names.get("kind"), old_names.get("kind")))
     fields.append(("spec.group", spec.get("group"), was.get("group")))

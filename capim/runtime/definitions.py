@@ -174,8 +174,8 @@ def set_condition(
     }
     kept = [dict(condition) for condition in conditions or ()]
     for index, condition in enumerate(kept):
-        if condition["type"] == kind:
-            if condition["status"] == status:
+        if condition.get("type") == kind:
+            if condition.get("status") == status:
                 made["lastTransitionTime"] = condition.get("lastTransitionTime", now)
             kept[index] = made
             return kept

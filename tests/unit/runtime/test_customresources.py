@@ -69,6 +69,15 @@ def widgets(group: ResourceGroup, version: str = "v1") -> Resource:
     return resource
 
 
+def test_conditions_of_a_definition_may_lack_a_type(group: ResourceGroup) -> None:
+    patch = {"status": {"conditions": [{"message": "patched"}]}}
+    name = "widgets.example.org"
+    group.patch(DEFINITIONS, "", name, patch, PatchType.MERGE, subresource="status")
+    group.patch(DEFINITIONS, "", name, {"metadata": {"labels": {"a": "b"}}}, PatchType.MERGE)
+    conditions = group.get(DEFINITIONS, "", name).json()["status"]["conditions"]
+    assert "Established" in {c.get("type") for c in conditions}
+
+
 def test_a_definition_is_established_at_once(group: ResourceGroup) -> None:
     made = group.get(DEFINITIONS, "", "widgets.example.org").json()
     conditions = {c["type"]: c["status"] for c in made["status"]["conditions"]}
