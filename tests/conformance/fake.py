@@ -3,7 +3,7 @@
 One control plane machine and one worker, whole from the start, behind a free port of loopback; roles say
 who may do what. Writes `FOLDER/kubeconfig` for an administrator once clients are let in, beside it what
 a client of etcd needs (`ca.crt`, `client.crt`, `client.key` in `FOLDER/etcd`), and serves until it is
-interrupted.
+interrupted; then `FOLDER/metrics` says what was asked of it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
+from prometheus_client import generate_latest
 
 from capim.aio.clock import wall_clock
 from capim.api.workload import Authorization, Simulation
@@ -71,6 +72,7 @@ async def serve(folder: Path) -> None:
         _write_etcd_client(folder / "etcd", cluster.authorities.etcd_ca)
         _write(folder, kubeconfig(cluster))
         await stop.wait()
+        folder.joinpath("metrics").write_bytes(generate_latest(cluster.metrics.registry))
 
 
 def _write_etcd_client(folder: Path, authority: KeyPair) -> None:

@@ -10,6 +10,7 @@ import lightkube
 import pytest
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import ConfigMap
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conformance import sides
 from tests.e2e import build
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TIMEOUT_S = 120
+#: of the churn program, each with a client of its own
+_MANAGERS = 3
 #: the official client, whose types call every field optional and know no bodies that are plain dicts
 kubernetes: Any = official
 
@@ -61,13 +64,30 @@ def test_go(name: str, kubeconfig: Path, namespace: str) -> None:
     assert _run(kubeconfig, name, f"--namespace={namespace}")
 
 
-def test_go_caches_through_churn(
-    kubeconfig: Path, namespace: str, request: pytest.FixtureRequest
-) -> None:
+def test_go_caches_through_churn(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     during_s = request.config.getoption("--churn-seconds")
-    flags = (f"--namespace={namespace}", f"--seconds={during_s}")
-    said = _run(kubeconfig, "churn", *flags, timeout_s=during_s + _TIMEOUT_S)
+    with sides.fake_kubeconfig(tmp_path) as kubeconfig:
+        flags = ("--namespace=default", f"--seconds={during_s}")
+        said = _run(kubeconfig, "churn", *flags, timeout_s=during_s + _TIMEOUT_S)
     assert said[-1].startswith("ok ")
+    lists = _lists_of_a_namespace(tmp_path / "metrics")
+    assert all(count <= _MANAGERS for count in lists.values()), lists
+
+
+def _lists_of_a_namespace(metrics: Path) -> dict[str, float]:
+    """Return how often the objects of a namespace were listed, kind by kind."""
+    samples = [
+        sample
+        for family in text_string_to_metric_families(metrics.read_text())
+        for sample in family.samples
+        if sample.name.endswith("_apiserver_request_total")
+    ]
+    assert any(sample.labels.get("verb") == "watch" for sample in samples)
+    return {
+        sample.labels["resource"]: sample.value
+        for sample in samples
+        if (sample.labels["verb"], sample.labels["scope"]) == ("list", "namespace")
+    }
 
 
 def test_go_etcd_through_a_forwarded_port(kubeconfig: Path) -> None:

@@ -137,10 +137,13 @@ func (c *candidate) check(ctx context.Context, uncached client.Client, namespace
 // kept tells whether the elected manager has caught up.
 func (c *candidate) kept(ctx context.Context, uncached client.Client, namespace string) bool {
 	var owners corev1.ConfigMapList
-	if uncached.List(ctx, &owners, client.InNamespace(namespace)) != nil {
+	if uncached.List(ctx, &owners) != nil {
 		return false
 	}
 	for _, owner := range owners.Items {
+		if owner.Namespace != namespace {
+			continue
+		}
 		var secret corev1.Secret
 		err := c.manager.GetClient().Get(ctx, client.ObjectKeyFromObject(&owner), &secret)
 		if err != nil || string(secret.Data[at]) != owner.Annotations[at] {
@@ -150,16 +153,17 @@ func (c *candidate) kept(ctx context.Context, uncached client.Client, namespace 
 	return true
 }
 
-// versions reads the resource version of every object of a kind, by uid.
+// versions reads the resource version of every object of a kind in a namespace, by uid. It lists all
+// namespaces, so that the server's count of lists of one namespace is of the managers alone.
 func versions(ctx context.Context, reader client.Reader, namespace string, one kind) (map[types.UID]string, error) {
 	found := one.list()
-	if err := reader.List(ctx, found, client.InNamespace(namespace)); err != nil {
+	if err := reader.List(ctx, found); err != nil {
 		return nil, err
 	}
 	read := map[types.UID]string{}
 	return read, meta.EachListItem(found, func(item object) error {
 		accessor, err := meta.Accessor(item)
-		if err == nil {
+		if err == nil && accessor.GetNamespace() == namespace {
 			read[accessor.GetUID()] = accessor.GetResourceVersion()
 		}
 		return err
