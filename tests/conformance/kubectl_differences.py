@@ -25,8 +25,6 @@ _BODIES: Final = (
     "apply: kubectl apply -f bad.yaml",
     "apply: kubectl replace --raw /api/v1/namespaces/$NS/configmaps/plain -f plain.json",
     """change: kubectl patch deploy web -p '{"spec":{"replicas":"many"}}'""",
-    "change: kubectl patch deploy web -p 'not json'",
-    "discovery: kubectl create -f crontab-bad.yaml",
 )
 
 _ROLES: Final = (
@@ -49,31 +47,9 @@ _CUSTOM: Final = (
 
 _WORKLOADS: Final = (
     "create: kubectl get pdb,quota,ingress,cronjob",
-    "create: kubectl get deploy web -o yaml --show-managed-fields=false",
-    "rollout: kubectl rollout status deploy/web --timeout=10s",
-    "rollout: kubectl rollout history deploy/web",
-    "rollout: kubectl rollout history deploy/web --revision=1",
-    "rollout: kubectl rollout history deploy/web --revision=9",
-    "rollout: kubectl rollout undo deploy/web --dry-run=server",
-    "rollout: kubectl rollout undo deploy/web",
-    "rollout: kubectl rollout undo deploy/web --to-revision=2",
-    r"rollout: kubectl get rs -o custom-columns=D:.spec.replicas,R:.metadata.annotations.deployment\\.kubernetes\\.io/revision --sort-by=.metadata.annotations.deployment\\.kubernetes\\.io/revision",
     """rollout: kubectl get deploy web -o jsonpath='{.status}' | sed 's/"lastUpdateTime[^,}]*//g;s/"lastTransitionTime[^,}]*//g'""",
-    "rollout: kubectl wait deploy/web --for=condition=Available --timeout=5s",
-    "delete: kubectl get rs -o custom-columns=N:.spec.replicas --no-headers",
-    "delete: kubectl delete rs --all",
-    "delete: kubectl delete cm held --timeout=1s",
-    "describe: kubectl get rs,sts,ds,job,cronjob,pvc -o name",
-    "describe: kubectl describe deploy web",
-    "describe: kubectl describe svc web",
-    "describe: kubectl describe sts set",
-    "describe: kubectl describe job once",
     "describe: kubectl describe pvc claim",
-    "describe: kubectl describe ingress door",
     "describe: kubectl describe pdb guard",
-    "describe: kubectl get pods,sts,ds,rs,deploy,job,cronjob,pvc,ingress,networkpolicy,limits,pdb",
-    "describe: kubectl get pods -o wide",
-    "describe: kubectl get deploy,rs,sts,ds -o wide",
     "describe: kubectl get svc,endpoints,endpointslices -o name",
     "nodes: kubectl describe node $NAME",
 )

@@ -16,7 +16,7 @@ from tests.e2e.processes import Process, stop_all
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_START_TIMEOUT_S: Final = 30
+_START_TIMEOUT_S: Final = 120
 
 
 @contextlib.contextmanager
