@@ -19,6 +19,7 @@ from capim.runtime import (
 )
 from capim.runtime.customresources import DEFINITIONS
 from capim.runtime.definitionrules import check_definition
+from capim.runtime.policies import POLICIES, Policies
 from capim.runtime.validation import check_new_metadata, invalid, metadata_causes
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from capim.api.resources import Resource
     from capim.runtime.kinds.rules import BuiltinRules
     from capim.runtime.lifecycle import Lifecycle
-    from capim.runtime.objects import Admission, Change
+    from capim.runtime.objects import Admission, Change, Stored
     from capim.runtime.store import Store
     from capim.runtime.strictness import Strictness
 
@@ -45,6 +46,8 @@ class Admitting:
         self._warnings: list[str] = []
         #: how the next write treats fields that are unknown; None: they are dropped without a word
         self.strictness: Strictness | None = None
+        #: knows whose request is being answered
+        self.policies = Policies(store)
         if rules is not None:
             rules.bind(store)
 
@@ -129,7 +132,16 @@ class Admitting:
             self._warnings += customwarnings.of_object(body, old)
         elif resource.group_resource == DEFINITIONS:
             self._check_definition(resource, body, old, view)
+        elif resource.group_resource == POLICIES:
+            self.policies.check_policy(resource, body)
+        if self.policies.asked:
+            self._warnings += self.policies.judge(resource, body, old, view)
         return body
+
+    def check_deletion(self, stored: Stored) -> None:
+        """Ask who has a say in the deletion of an object. Raises APIError."""
+        if self.policies.asked:
+            self._warnings += self.policies.judge(stored.resource, None, stored.json())
 
     def _check_definition(
         self, resource: Resource, body: JsonObject, old: JsonObject | None, view: str
@@ -151,8 +163,10 @@ class Admitting:
         """Note what a change takes or frees."""
         if self._rules is not None:
             self._rules.observe(change)
+        self.policies.observe(change)
 
     def settle(self, lifecycle: Lifecycle) -> None:
         """Do what follows from changes."""
         if self._rules is not None:
             self._rules.settle(lifecycle)
+        self.policies.settle()

@@ -424,6 +424,7 @@ class ResourceGroup:
         """
         current = self._find(resource, namespace, name)
         options = options or DeleteOptions()
+        self.admitting.check_deletion(current)
         last, gone = self._lifecycle.delete(current, options)
         self._settle()
         after = self._store.find(resource, namespace, name)

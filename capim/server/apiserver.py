@@ -220,7 +220,11 @@ class ApiServer:
     def _respond(self, exchange: Exchange, info: RequestInfo, user: User) -> Response | None:
         endpoint = endpoint_of(info)
         if endpoint is None:
-            return respond(exchange, info, self._group)
+            self._group.admitting.policies.user = user
+            try:
+                return respond(exchange, info, self._group)
+            finally:
+                self._group.admitting.policies.user = None
         return endpoint(Asked(self._control, exchange, info, user))
 
     def _count(self, info: RequestInfo | PathInfo | None, code: int, seconds: float) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from capim.api.meta import JsonObject
 
 _LITERAL: Final = re.compile(r"""r?("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
+_TYPES: Final = {"bool": cel.Type.BOOL, "string": cel.Type.STRING}
 _CODE: Final = re.compile(r"^[A-Z_]+: ")
 _TRAILER: Final = re.compile(r" \[[A-Z_]+\]$")
 _STRUCT: Final = re.compile(r" not found in struct '[^']*'")
@@ -26,6 +27,10 @@ _INDEX: Final = re.compile(r"Index error: index=(-?\d+) size=\d+")
 #: gives a rule an old self that may not be there, on the line before it
 _OLD: Final = "cel.bind(oldSelf, olds.size() > 0 ? optional.of(olds[0]) : optional.none(),\n{}\n)"
 _SECOND_LINE: Final = "<input>:2:"
+
+
+_OF_RULES: Final = ("self", "oldSelf", "olds")
+_OF_POLICIES: Final = ("object", "oldObject", "request", "params", "namespaceObject", "variables")
 
 
 class Outcome(NamedTuple):
@@ -59,8 +64,7 @@ def _program(text: str, *, optional_old: bool) -> Any:
 @functools.cache
 def _environment() -> Any:
     """Return what expressions run in: types are found out as they come."""
-    names = ("self", "oldSelf", "olds")
-    variables = dict.fromkeys(names, cel.Type.DYN)
+    variables = dict.fromkeys((*_OF_RULES, *_OF_POLICIES), cel.Type.DYN)
     return cel.NewEnv(variables=variables, extensions=extensions())
 
 
@@ -74,6 +78,22 @@ def said(text: str) -> str:
     if text.startswith(("No matching overloads found", "Applying SELECT to non-message type")):
         return "no such overload"
     return {"divide by zero": "division by zero"}.get(text, _STRUCT.sub("", text))
+
+
+def check_any(text: str, wanted: str) -> str:
+    """Tell what is wrong with a policy's expression; of what type its values are is not known."""
+    try:
+        returned = _policy_environment().compile(text).return_type()
+    except RuntimeError as error:
+        return f"compilation failed: {_as_member(said(str(error)), text)}"
+    fits = not wanted or returned == _TYPES[wanted]
+    return "" if fits else f"must evaluate to {wanted} but got {returned.name().lower()}"
+
+
+@functools.cache
+def _policy_environment() -> Any:
+    variables = dict.fromkeys(_OF_POLICIES, cel.Type.DYN)
+    return cel.NewEnv(variables=variables, extensions=extensions())
 
 
 def _as_member(error: str, text: str) -> str:
@@ -106,5 +126,4 @@ class Checker:
             if optional_old:
                 told = told.replace(_SECOND_LINE, "<input>:1:")
             return f"compilation failed: {told}"
-        fits = returned == {"bool": cel.Type.BOOL, "string": cel.Type.STRING}[wanted]
-        return "" if fits else f"must evaluate to a {wanted}"
+        return "" if returned == _TYPES[wanted] else f"must evaluate to a {wanted}"
