@@ -6,6 +6,7 @@ the next word; `_` in a name counts as `-`; `-v 4` is `--v=4`. Durations are wri
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import textwrap
@@ -104,6 +105,13 @@ def _count(text: str) -> int:
     number = int(text)
     if number < 1:
         raise ValueError("not positive")
+    return number
+
+
+def _rate(text: str) -> float:
+    number = float(text)
+    if math.isnan(number):
+        raise ValueError("no number")
     return number
 
 
@@ -215,7 +223,7 @@ FLAGS: Final = (
     _Flag("cluster_concurrency", _count, _A_COUNT, "Clusters reconciled at once."),
     _Flag("machine_concurrency", _count, _A_COUNT, "Machines reconciled at once."),
     _Flag("sync_period", _duration, _A_DURATION, "Reconcile everything at least this often."),
-    _Flag("kube_api_qps", float, _A_NUMBER, "Requests a second to the API server; 0: no limit."),
+    _Flag("kube_api_qps", _rate, _A_NUMBER, "Requests a second to the API server; 0: no limit."),
     _Flag("kube_api_burst", _count, _A_COUNT, "Requests at once to the API server."),
     _Flag("webhook_port", _port, _A_PORT, "Port of the webhook server; 0: no webhooks."),
     _Flag("webhook_cert_dir", str, _A_TEXT, "Folder of the webhook server's certificate."),

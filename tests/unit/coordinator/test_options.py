@@ -88,6 +88,7 @@ def test_go_syntax(arguments: list[str], field: str, value: Any) -> None:
         pytest.param(["--health-addr=9440"], POD, ["--health-addr", ":9440"], id="no-colon"),
         pytest.param(["--webhook-port=x"], POD, ["--webhook-port"], id="port"),
         pytest.param(["--tls-min-version=1"], POD, ["--tls-min-version"], id="tls"),
+        pytest.param(["--kube-api-qps=nan"], POD, ["--kube-api-qps", "a number"], id="no-number"),
         pytest.param(["--logging-format=xml"], POD, ["--logging-format", "json"], id="format"),
         pytest.param(
             ["--leader-elect-renew-deadline=20s"],

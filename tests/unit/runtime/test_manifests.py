@@ -167,6 +167,22 @@ def test_kube_proxy_is_of_the_clusters_version() -> None:
     assert container["image"] == "registry.k8s.io/kube-proxy:v1.29.2"
 
 
+@pytest.mark.parametrize("version", [line.version for line in LINES])
+def test_every_binding_names_a_role_that_is_there(version: str) -> None:
+    bodies = everything(version)
+    roles = {
+        (body["kind"], body["metadata"].get("namespace", ""), body["metadata"]["name"])
+        for body in bodies
+        if body["kind"] in {"Role", "ClusterRole"}
+    }
+    for body in bodies:
+        if body["kind"] not in {"RoleBinding", "ClusterRoleBinding"}:
+            continue
+        kind, name = body["roleRef"]["kind"], body["roleRef"]["name"]
+        namespace = body["metadata"].get("namespace", "") if kind == "Role" else ""
+        assert (kind, namespace, name) in roles
+
+
 def test_cluster_admins_are_bound_from_1_29_on() -> None:
     def names(version: str) -> list[str]:
         return [body["metadata"]["name"] for body in kubeadm.objects(CLUSTER, version)]
