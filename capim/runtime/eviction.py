@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from capim.api import errors
 from capim.api.gvk import GVR
 from capim.api.meta import format_time, get_condition
+from capim.runtime.lifecycle import check_deletion
 from capim.runtime.objects import DeleteOptions
 from capim.runtime.subresources import selector_text
 from capim.wire.selectors import LabelSelector
@@ -65,6 +66,10 @@ def evict(
     phase = (pod.get("status") or {}).get("phase") or "Pending"
     if phase not in _UNPROTECTED and not stored.deleting:
         _ask_budget(group, stored, pod, dry_run=options.dry_run)
+    check_deletion(group.get(pods, namespace, name), options)
+    if not options.dry_run:
+        _note_eviction(group, group.get(pods, namespace, name))
+        options.resource_version = None  # it was checked, and this is a newer one
     group.delete(pods, namespace, name, options)
     return {
         "kind": "Status",
@@ -82,6 +87,23 @@ def _served(group: ResourceGroup, gvr: GVR) -> Resource:
     return resource
 
 
+def _note_eviction(group: ResourceGroup, stored: Stored) -> None:
+    """Let the pod say why it goes."""
+    pod = stored.json()
+    made = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "lastProbeTime": None,
+        "lastTransitionTime": format_time(group.now()),
+        "reason": "EvictionByEvictionAPI",
+        "message": "Eviction API: evicting",
+    }
+    status: JsonObject = pod.get("status") or {}
+    others = [c for c in status.get("conditions") or () if c["type"] != made["type"]]
+    told = pod | {"status": status | {"conditions": [*others, made]}}
+    group.apply_own(stored.resource, stored.namespace, stored.name, lambda _: told)
+
+
 def _delete_options(eviction: JsonObject, *, dry_run: bool) -> DeleteOptions:
     stated: JsonObject = eviction.get("deleteOptions") or {}
     preconditions: JsonObject = stated.get("preconditions") or {}
@@ -90,6 +112,7 @@ def _delete_options(eviction: JsonObject, *, dry_run: bool) -> DeleteOptions:
         preconditions.get("resourceVersion"),
         stated.get("propagationPolicy"),
         dry_run or bool(stated.get("dryRun")),
+        stated.get("gracePeriodSeconds"),
     )
 
 

@@ -15,6 +15,7 @@ from capim.api.gvk import GVK, split_api_version
 from capim.api.kubernetes_versions import lookup
 from capim.runtime.kinds.rules import complete
 from capim.runtime.manifests import addons, defaults, kubeadm, nodes, pods
+from capim.runtime.objects import DeleteOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 #: the root of our UUIDs; changing it changes every uid of every cluster built again
 _UIDS: Final = uuid.UUID("6f0c1d8e-5d3c-4b57-9f0a-2f3b8f1f6a11")
+
+#: what goes with its machine is given no time to end
+_AT_ONCE: Final = DeleteOptions(grace_s=0)
 
 
 def derived_uid(owner_uid: str, *names: str) -> str:
@@ -75,7 +79,7 @@ class Inhabitants:
 
     def _delete(self, kind: str, namespace: str, name: str, api_version: str = "v1") -> None:
         try:
-            self._group.delete(self._resource(kind, api_version), namespace, name)
+            self._group.delete(self._resource(kind, api_version), namespace, name, _AT_ONCE)
         except APIError as error:
             if error.code != 404:
                 raise

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from capim.api import errors
 from capim.api.meta import format_time
-from capim.runtime import remains
+from capim.runtime import graceful, remains
 from capim.runtime.customresources import CLEANUP_FINALIZER, DEFINITIONS
 from capim.runtime.definitions import mark_terminating
 from capim.runtime.objects import encode
-from capim.runtime.strategies import NAMESPACES
+from capim.runtime.strategies import NAMESPACES, PODS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +33,10 @@ IMMORTAL_NAMESPACES: Final = frozenset({"default", "kube-system", "kube-public"}
 class Lifecycle:
     """Deletes objects and stores changed ones. Settling what follows is the caller's."""
 
-    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float], *, kubelets: bool = False) -> None:
         self._store = store
         self._clock = clock
+        self._kubelets = kubelets  #: pods are given time to end, and somebody ends them
 
     def delete(self, stored: Stored, options: DeleteOptions) -> tuple[Stored, bool]:
         """Delete an object, or mark it as to be deleted where finalizers hold it.
@@ -48,6 +49,8 @@ class Lifecycle:
         """
         check_deletion(stored, options)
         body = stored.content()
+        if stored.resource.group_resource == PODS:
+            return self._delete_pod(stored, body, options)
         metadata = body["metadata"]
         finalizers = _finalizers_for(stored, options)
         if not finalizers and not _holds_contents(stored, body):
@@ -85,11 +88,40 @@ class Lifecycle:
         gone = (
             "deletionTimestamp" in metadata
             and not metadata.get("finalizers")
+            and not graceful.is_given_time(body)
             and not _holds_contents(stored, body)
         )
         event: EventType = "DELETED" if gone else "MODIFIED"
         stored = self._store.commit(event, resource or stored.resource, body, stored, managed)
         return stored, gone
+
+    def _delete_pod(
+        self, stored: Stored, body: JsonObject, options: DeleteOptions
+    ) -> tuple[Stored, bool]:
+        """Give a pod time to end; without any it is marked and goes: watchers hear of both."""
+        if not self._mark_pod(stored, body, options):
+            return stored, False
+        finalizers = _finalizers_for(stored, options)
+        body["metadata"]["finalizers"] = finalizers
+        if not finalizers:
+            del body["metadata"]["finalizers"]
+        stays = bool(finalizers) or graceful.is_given_time(body)
+        if options.dry_run:
+            return encode(stored.resource, body, stored.resource_version), not stays
+        if body != stored.content():
+            stored = self._store.commit("MODIFIED", stored.resource, body, stored)
+        if stays:
+            return stored, False
+        return self._store.commit("DELETED", stored.resource, body, stored), True
+
+    def _mark_pod(self, stored: Stored, body: JsonObject, options: DeleteOptions) -> bool:
+        """Mark a pod as to be deleted; false: it is, and with no more time than is asked for."""
+        now = self._clock()
+        if not stored.deleting:
+            seconds = graceful.period_s(body, options.grace_s) if self._kubelets else 0
+            graceful.begin(body, seconds, now)
+            return True
+        return not graceful.is_given_time(body) or graceful.shorten(body, options.grace_s, now)
 
     def remains(self, namespace: JsonObject, contents: list[Stored]) -> list[JsonObject]:
         """Return the conditions of a namespace that is to end and still has these objects."""

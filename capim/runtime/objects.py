@@ -59,6 +59,7 @@ class DeleteOptions:
     resource_version: str | None = None
     propagation: Literal["Foreground", "Background", "Orphan"] | None = None
     dry_run: bool = False
+    grace_s: int | None = None  #: what a pod is given to end; None: what it asks for
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,13 +86,14 @@ class ResourceGroup:
         require_namespace: bool = True,
         rules: BuiltinRules | None = None,
         track_fields: bool = True,
+        kubelets: bool = False,
     ) -> None:
         self._clock = clock
         self._new_uid = new_uid
         self._require_namespace = require_namespace
         self._store = Store(resources, first_version, history_events, history_bytes)
         self._fields = FieldManagement(clock, tracking=track_fields)
-        self._lifecycle = Lifecycle(self._store, clock)
+        self._lifecycle = Lifecycle(self._store, clock, kubelets=kubelets)
         self._gc = GarbageCollector(self._store, self._lifecycle)
         #: checks what is written; knows how strictly, and what the writer should be told
         self.admitting = Admitting(self._store, admission, rules)

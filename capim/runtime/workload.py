@@ -64,6 +64,7 @@ class WorkloadCluster:
             new_uid=lambda: str(uuid.UUID(int=rng.getrandbits(128), version=4)),
             first_version=first_version,
             rules=BuiltinRules(service_cidr=spec.service_cidr),
+            kubelets=simulation is Simulation.PODS,
         )
         self.etcd = EtcdCluster(
             identity(spec.uid, "cluster"), revision=lambda: self.group.resource_version

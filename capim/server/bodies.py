@@ -143,7 +143,6 @@ def decode_delete_options(content_type: str, data: bytes, query: Query) -> Delet
     propagation = _typed(body, "propagationPolicy", str)
     orphan = _typed(body, "orphanDependents", bool)
     dry_run = _typed(body, "dryRun", list) or []
-    _typed(body, "gracePeriodSeconds", int)
     causes = dry_run_causes(dry_run) + _propagation_causes(propagation, orphan)
     if causes:
         raise invalid_options("DeleteOptions", causes)
@@ -154,6 +153,7 @@ def decode_delete_options(content_type: str, data: bytes, query: Query) -> Delet
         resource_version=_precondition(preconditions, "resourceVersion", "string"),
         propagation=cast("Propagation | None", propagation or None),
         dry_run=bool(dry_run),
+        grace_s=_typed(body, "gracePeriodSeconds", int),
     )
 
 
@@ -320,7 +320,8 @@ def _options_of_query(query: Query) -> JsonObject:
         options["orphanDependents"] = is_true(orphan)
     if "dryRun" in query:
         options["dryRun"] = [query["dryRun"]]
-    integer(query, "gracePeriodSeconds")
+    if query.get("gracePeriodSeconds"):
+        options["gracePeriodSeconds"] = integer(query, "gracePeriodSeconds")
     return options
 
 

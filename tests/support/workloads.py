@@ -33,6 +33,7 @@ class Workloads:
             new_uid=lambda: f"uid-{next(uids)}",
             first_version=1000,
             rules=BuiltinRules(service_cidr="10.0.0.0/16"),
+            kubelets=simulation is Simulation.PODS,
         )
         self.root_ca = "certificate"
         self.manager = ControllerManager(self.group, simulation, root_ca=lambda: self.root_ca)

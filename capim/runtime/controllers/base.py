@@ -29,6 +29,7 @@ Reconcile: TypeAlias = "Callable[[Context, str, str], float | None]"
 Concerns: TypeAlias = "Callable[[Context, Change], Iterable[Key]]"
 
 _BACKGROUND: Final = DeleteOptions(propagation="Background")
+_AT_ONCE: Final = DeleteOptions(propagation="Background", grace_s=0)
 #: reasons why an object cannot be made that trying again soon does not change
 _GIVEN_UP: Final = frozenset({"AlreadyExists", "Forbidden", "NotFound"})
 
@@ -115,11 +116,16 @@ class Context:
         stored = self.group.apply_own(resource, namespace, name, lambda _: body)
         return body if stored is None else stored.json()
 
-    def delete(self, resource: Resource, namespace: str, name: str) -> bool:
-        """Delete an object in the background; false: it was gone."""
+    def delete(
+        self, resource: Resource, namespace: str, name: str, *, at_once: bool = False
+    ) -> bool:
+        """Delete an object in the background; false: it was gone.
+
+        `at_once` gives a pod no time to end.
+        """
         if self.group.find(resource, namespace, name) is None:
             return False
-        self.group.delete(resource, namespace, name, _BACKGROUND)
+        self.group.delete(resource, namespace, name, _AT_ONCE if at_once else _BACKGROUND)
         return True
 
 

@@ -96,10 +96,10 @@ class _Daemons:
             failed = [pod for pod in pods if phase(pod) in {"Failed", "Succeeded"}]
             surplus = pods if node not in self._wanted else failed + self._doubles(pods)
             for pod in surplus:
-                self._delete(pod)
-        for node in sorted(self._wanted):
-            if not any(is_active(pod) for pod in by_node.get(node, ())):
-                self._make(node)
+                if not is_deleting(pod):
+                    self._delete(pod)
+        for node in sorted(self._wanted - by_node.keys()):
+            self._make(node)
 
     def update(self) -> None:
         """Replace pods of an older template, as many at once as may be missing."""

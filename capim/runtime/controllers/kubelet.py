@@ -1,7 +1,8 @@
 """The kubelets of simulated machines: a pod bound to one runs at once, and never stops by itself.
 
 A Job's pods end well after a moment. Nodes that clients made have no kubelet; their pods stay as they are.
-Departures: images are never pulled, probes never fail, a deletion has no grace period.
+A pod that is deleted ends at once, whatever time it is given. Departures: images are never pulled,
+probes never fail.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from capim.runtime.controllers.base import Controller, controller_of
 from capim.runtime.controllers.kinds import PODS
 from capim.runtime.controllers.podstate import is_deleting, node_of, phase
 from capim.runtime.controllers.scheduler import is_bound
+from capim.runtime.graceful import is_given_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,11 +33,17 @@ _MIRROR: Final = "kubernetes.io/config.mirror"
 
 def _reconcile(context: Context, namespace: str, name: str) -> float | None:
     pod = context.get(PODS, namespace, name)
-    if pod is None or is_deleting(pod):
+    node = context.nodes.get(context, node_of(pod)) if pod is not None else None
+    if pod is None or node is None or not node.simulated:
         return None
-    node = context.nodes.get(context, node_of(pod))
-    if node is None or not node.simulated or _is_mirror(pod):
+    if is_deleting(pod):
+        _stop(context, pod)
         return None
+    return None if _is_mirror(pod) else _run(context, pod, node)
+
+
+def _run(context: Context, pod: JsonObject, node: NodeInfo) -> float | None:
+    """Let a pod go on; return when it has done its work, None where it runs for ever or has ended."""
     if phase(pod) == "Pending":
         _start(context, pod, node)
         return _ends_at(context, pod)
@@ -146,18 +154,27 @@ def _judge_readiness(pod: JsonObject, time: str) -> None:
         pod["status"] = pod["status"] | {"conditions": kept}
 
 
+def _stop(context: Context, pod: JsonObject) -> None:
+    """End a pod that is to be deleted: its containers stop as soon as they are told."""
+    if not is_given_time(pod):
+        return
+    if phase(pod) == "Running" and pod["metadata"].get("finalizers"):
+        _end(context, pod)  # somebody waits to read how it ended
+    context.delete(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"], at_once=True)
+
+
 def _end(context: Context, pod: JsonObject) -> None:
     """Let all containers end well."""
     status, time = dict(pod["status"]), format_time(context.now())
     status["containerStatuses"] = [
         one | {"ready": False, "started": False, "state": _terminated(one, time)}
-        for one in status["containerStatuses"]
+        for one in status.get("containerStatuses") or ()
     ]
     ended = {"Ready", "ContainersReady", "PodReadyToStartContainers"}
     completed = {"lastTransitionTime": time, "reason": "PodCompleted"}
     status["conditions"] = [
         c | {"status": "False"} | completed if c["type"] in ended else c
-        for c in status["conditions"]
+        for c in status.get("conditions") or ()
     ]
     status["phase"] = "Succeeded"
     context.save(PODS, pod | {"status": status})

@@ -1,9 +1,14 @@
-"""The pod garbage collector: pods of nodes that are gone go, too."""
+"""The pod garbage collector: pods of nodes that are gone, or never were, go too.
+
+Source: kube-controller-manager's podgc controller. Departure: a pod has the time to wait for its node from
+its own birth on, so that one that ran goes with its node.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from capim.api.meta import format_time, parse_time
 from capim.runtime.controllers.base import Controller
 from capim.runtime.controllers.kinds import NODES, PODS
 from capim.runtime.controllers.scheduler import bound_to
@@ -11,16 +16,48 @@ from capim.runtime.controllers.scheduler import bound_to
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from capim.api.meta import JsonObject
     from capim.runtime.controllers.base import Context, Key
     from capim.runtime.objects import Change
 
 
-def _reconcile(context: Context, _: str, name: str) -> None:
+#: how long a pod waits for a node that may yet come
+_QUARANTINE_S: Final = 40.0
+
+
+def _reconcile(context: Context, _: str, name: str) -> float | None:
     if context.group.find(NODES, "", name) is not None:
-        return
+        return None
+    waiting = []
     for stored in context.stored(PODS, None):
-        if bound_to(stored) == name:
-            context.delete(PODS, stored.namespace, stored.name)
+        if bound_to(stored) != name:
+            continue
+        pod = stored.json()
+        end = parse_time(pod["metadata"]["creationTimestamp"]) + _QUARANTINE_S
+        if end > context.now():
+            waiting.append(end)
+            continue
+        _note_failure(context, pod)
+        context.delete(PODS, stored.namespace, stored.name, at_once=True)
+    return min(waiting, default=None)
+
+
+def _note_failure(context: Context, pod: JsonObject) -> None:
+    """Say why a pod has gone, to those who watch."""
+    status: JsonObject = pod.get("status") or {}
+    if status.get("phase") in {"Succeeded", "Failed"}:
+        return
+    made = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "lastProbeTime": None,
+        "lastTransitionTime": format_time(context.now()),
+        "reason": "DeletionByPodGC",
+        "message": "PodGC: node no longer exists",
+    }
+    others = [c for c in status.get("conditions") or () if c["type"] != made["type"]]
+    status = status | {"phase": "Failed", "conditions": [*others, made]}
+    context.save(PODS, pod | {"status": status})
 
 
 def _of_node(_: Context, change: Change) -> Iterator[Key]:
@@ -28,4 +65,12 @@ def _of_node(_: Context, change: Change) -> Iterator[Key]:
         yield "", change.stored.name
 
 
-CONTROLLER: Final = Controller("pod gc", None, _reconcile, watches=((NODES, _of_node),))
+def _of_pod(context: Context, change: Change) -> Iterator[Key]:
+    node = bound_to(change.stored)
+    if node and change.type != "DELETED" and context.group.find(NODES, "", node) is None:
+        yield "", node
+
+
+CONTROLLER: Final = Controller(
+    "pod gc", None, _reconcile, watches=((NODES, _of_node), (PODS, _of_pod))
+)

@@ -91,22 +91,26 @@ class _Members:
         pods = self._pods()
         last = self._start + self._replicas
         for ordinal in range(self._start, last):
-            pod = pods.get(ordinal)
-            if pod is not None and phase(pod) in {"Failed", "Succeeded"}:
-                self._delete(pod)
-                pod = None
-            if pod is None:
-                self._make(ordinal)
-                if not self._parallel:
-                    return
-            elif not self._parallel and not self._is_healthy(pod):
+            if not self._ensure(ordinal, pods.get(ordinal)) and not self._parallel:
                 return
         condemned = sorted((o for o in pods if not self._start <= o < last), reverse=True)
         for ordinal in condemned:
-            self._delete(pods[ordinal])
+            if not is_deleting(pods[ordinal]):
+                self._delete(pods[ordinal])
             if not self._parallel:
                 return
         self._roll(pods)
+
+    def _ensure(self, ordinal: int, pod: JsonObject | None) -> bool:
+        """Let a pod be there that has not ended; tell whether it is, and well."""
+        if pod is None:
+            self._make(ordinal)
+            return False
+        if phase(pod) in {"Failed", "Succeeded"}:
+            if not is_deleting(pod):
+                self._delete(pod)  # another one takes its name when it is gone
+            return False
+        return self._is_healthy(pod)
 
     def _roll(self, pods: dict[int, JsonObject]) -> None:
         """Delete the last pod that is of an older template, once all after it are healthy."""

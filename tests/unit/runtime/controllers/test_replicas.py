@@ -114,6 +114,7 @@ def test_every_node_that_fits_has_its_daemon() -> None:
     assert (status["desiredNumberScheduled"], status["numberAvailable"]) == (2, 2)
     assert "numberUnavailable" not in status
     world.delete("nodes", "node-a", "")
+    world.later(40)
     assert set(places(world)) == {"node-c"}
 
 
