@@ -341,7 +341,7 @@ _NAMESPACES: Final = [
                     c["type"] == "NamespaceFinalizersRemaining" and c["status"] == "True"
                     for c in a.at("status.conditions") or ()
                 ),
-                timeout_s=25,
+                timeout_s=60,
             ),
             patch(
                 "/api/v1/namespaces/{name}/configmaps/held",
@@ -353,7 +353,7 @@ _NAMESPACES: Final = [
                 {"metadata": {"finalizers": None}},
                 compare=False,
             ),
-            get("/api/v1/namespaces/{name}", until=lambda a: a.status == 404, timeout_s=30),
+            get("/api/v1/namespaces/{name}", until=lambda a: a.status == 404, timeout_s=60),
         ],
     ),
 ]
