@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from capim.api.meta import JsonObject
+    from capim.runtime.objects import WatchEvent
 
 KEY = NamespacedName("default", "one")
 PAIR = KeyPair(b"certificate", b"key")
@@ -75,11 +76,14 @@ class Stage:
             self.cluster.group.watch(
                 self.resource(plural),
                 None,
-                lambda event: self.say(
-                    f"{event.type} {event.stored.resource.kind} {event.stored.name}"
-                ),
+                self._show,
                 since=self.cluster.group.resource_version,
             )
+
+    def _show(self, event: WatchEvent) -> None:
+        stored = event.stored
+        if event.type != "MODIFIED" or not stored.deleting:  # that it is to go: it goes with it
+            self.say(f"{event.type} {stored.resource.kind} {stored.name}")
 
     def resource(self, plural: str) -> Any:
         """Return a row of the table of served kinds."""
