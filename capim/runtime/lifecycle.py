@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FOREGROUND: Final = "foregroundDeletion"
 ORPHAN: Final = "orphan"
+_PODS: Final = ("", "pods")
 _PROPAGATION_FINALIZERS: Final = {"Foreground": FOREGROUND, "Orphan": ORPHAN, "Background": ""}
 #: kinds whose dependents stay unless a client says otherwise, as they did before there was a choice
 _ORPHANING: Final = frozenset({("batch", "jobs"), ("", "replicationcontrollers")})
@@ -54,7 +55,7 @@ class Lifecycle:
         metadata = body["metadata"]
         finalizers = _finalizers_for(stored, options)
         if not finalizers and not _holds_contents(stored, body):
-            return self._remove(stored, body, options), True
+            return self._remove(stored, body, dry_run=options.dry_run), True
         unchanged = stored.deleting and finalizers == list(stored.finalizers)
         if unchanged:
             return stored, False
@@ -64,7 +65,7 @@ class Lifecycle:
         if not stored.deleting:
             self._mark(stored, body)
         if options.dry_run:
-            return encode(stored.resource, body, stored.resource_version), False
+            return _tried(stored, body), False
         return self._store.commit("MODIFIED", stored.resource, body, stored), False
 
     def save(
@@ -127,10 +128,13 @@ class Lifecycle:
         """Return the conditions of a namespace that is to end and still has these objects."""
         return remains.conditions(namespace, contents, self._clock())
 
-    def _remove(self, stored: Stored, body: JsonObject, options: DeleteOptions) -> Stored:
-        if options.dry_run:
-            return stored
-        return self._store.commit("DELETED", stored.resource, body, stored)
+    def _remove(self, stored: Stored, body: JsonObject, *, dry_run: bool) -> Stored:
+        last = stored if dry_run else self._store.commit("DELETED", stored.resource, body, stored)
+        if stored.resource.group_resource != _PODS or stored.deleting:
+            return last
+        # only who deletes a pod sees it go: it is never stored like that
+        self._mark(stored, body)
+        return _tried(stored, body)
 
     def _mark(self, stored: Stored, body: JsonObject) -> None:
         metadata = body["metadata"]
@@ -147,9 +151,16 @@ class Lifecycle:
             metadata["deletionGracePeriodSeconds"] = 0
 
 
+def _tried(stored: Stored, body: JsonObject) -> Stored:
+    """Return an object as it would be, at the version that it has."""
+    return encode(stored.resource, body, stored.resource_version, stored.managed)
+
+
 def check_deletion(stored: Stored, options: DeleteOptions) -> None:
     """Refuse a deletion whose preconditions fail or that is never allowed. Raises APIError."""
     resource, name = stored.resource, stored.name
+    if resource.group_resource == NAMESPACES:
+        _check_namespace(stored, options)
     if options.uid is not None and options.uid != stored.uid:
         why = f"the UID in the precondition ({options.uid}) does not match the UID in record"
         why += f" ({stored.uid}). The object might have been deleted and then recreated"
@@ -167,6 +178,20 @@ def check_deletion(stored: Stored, options: DeleteOptions) -> None:
         raise errors.invalid("DeleteOptions", "meta.k8s.io", "", [("propagationPolicy", text)])
     if resource.group_resource == NAMESPACES and name in IMMORTAL_NAMESPACES:
         raise errors.forbidden("namespaces", "", name, "this namespace may not be deleted")
+
+
+def _check_namespace(stored: Stored, options: DeleteOptions) -> None:
+    version = str(stored.resource_version)
+    why = ""
+    if options.uid not in {None, stored.uid}:
+        why = f"UID in precondition: {options.uid}, UID in object meta: {stored.uid}"
+    elif options.resource_version not in {None, version}:
+        wanted = options.resource_version
+        why = (
+            f"ResourceVersion in precondition: {wanted}, ResourceVersion in object meta: {version}"
+        )
+    if why:
+        raise errors.conflict("namespaces", "", stored.name, f"Precondition failed: {why}")
 
 
 def _finalizers_for(stored: Stored, options: DeleteOptions) -> list[str]:

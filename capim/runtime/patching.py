@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from capim.api import errors
 from capim.runtime.objects import PatchType
 from capim.runtime.subresources import view
+from capim.runtime.writes import check_same_uid
 from capim.wire.patch import PatchError, json_patch, merge_patch, strategic_merge_patch
 
 if TYPE_CHECKING:
@@ -48,10 +49,13 @@ def patched(
     """Return what a patch makes of a stored object, whose content is `old`, or of a part of it.
 
     Raises:
-        APIError: as `apply_patch`; NotFound, where the kind has no such subresource.
+        APIError: as `apply_patch`; NotFound, where the kind has no such subresource; Invalid for one
+            that changes the uid.
     """
     whole = current.json() if current.managed and _names_managers(patch) else old
-    return apply_patch(resource, view(resource, whole, subresource), patch, patch_type)
+    body = apply_patch(resource, view(resource, whole, subresource), patch, patch_type)
+    check_same_uid(resource, body, old)
+    return body
 
 
 def _names_managers(patch: object) -> bool:

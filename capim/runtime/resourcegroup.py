@@ -364,11 +364,12 @@ class ResourceGroup:
         """
         found = self._store.find(resource, namespace, name)
         if found is None:
-            writes.check_new_object(resource, name, config)
+            config = writes.new_from_applied(resource, name, config)
             managed = self._fields.applied_new(resource, config, manager)
             return self.create(resource, namespace, config, dry_run=dry_run, managed=managed), True
         current = found.served_as(resource)
         old = current.content()
+        writes.check_same_uid(resource, config, old)
         body, managed = self._fields.applied(
             resource,
             old,

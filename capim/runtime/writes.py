@@ -32,6 +32,16 @@ _SERVERS_OWN: Final = (
 )
 #: not kept: managers of fields are settled apart (`fieldmanagement`), selfLink is gone since 1.20
 _DROPPED: Final = ("managedFields", "selfLink")
+#: groups that etcd has folders of
+_STORED_BY_GROUP: Final = frozenset({"apiextensions.k8s.io", "apiregistration.k8s.io"})
+#: names of old
+_STORED_AS: Final = {
+    "nodes": "minions",
+    "services": "services/specs",
+    "endpoints": "services/endpoints",
+    "replicationcontrollers": "controllers",
+    "ingresses": "ingress",
+}
 
 
 def own_copy(resource: Resource, body: JsonObject) -> JsonObject:
@@ -103,9 +113,7 @@ def check_same_object(resource: Resource, name: str, body: JsonObject, old: Json
     """Refuse an update meant for another object or an older version. Raises APIError."""
     new, was = body["metadata"], old["metadata"]
     _check_name(name, new)
-    if new.get("uid", was["uid"]) != was["uid"]:
-        why = f"Precondition failed: UID in precondition: {new['uid']}, UID in object meta: {was['uid']}"
-        raise errors.conflict(resource.plural, resource.group, name, why)
+    check_uid(resource, new.get("uid"), was)
     version = new.get("resourceVersion", "0")
     if not (version.isascii() and version.isdigit()):
         # a real server does not expect it either
@@ -117,13 +125,48 @@ def check_same_object(resource: Resource, name: str, body: JsonObject, old: Json
         raise errors.conflict(resource.plural, resource.group, name)
 
 
-def check_new_object(resource: Resource, name: str, body: JsonObject) -> None:
-    """Refuse an apply meant for another object than the one it would create. Raises APIError."""
+def check_uid(resource: Resource, uid: str | None, was: JsonObject) -> None:
+    """Refuse a write meant for an object of another uid than this metadata's. Raises APIError."""
+    if uid is None or uid == was["uid"]:
+        return
+    place = "/".join(filter(None, (was.get("namespace"), was["name"])))
+    why = (
+        f"StorageError: invalid object, Code: 4, Key: /registry/{_stored_at(resource)}/{place}, "
+        "ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: "
+        f"UID in precondition: {uid}, UID in object meta: {was['uid']}"
+    )
+    raise errors.conflict(resource.plural, resource.group, was["name"], why)
+
+
+def _stored_at(resource: Resource) -> str:
+    """Return where etcd has a kind's objects."""
+    group, plural = resource.group_resource
+    if resource.custom or group in _STORED_BY_GROUP:
+        return f"{group}/{plural}"
+    return _STORED_AS.get(plural, plural)
+
+
+def check_same_uid(resource: Resource, body: JsonObject, old: JsonObject) -> None:
+    """Refuse a patch that changes the uid. Raises APIError: Invalid."""
+    uid = (body.get("metadata") or {}).get("uid")
+    if uid and uid != old["metadata"]["uid"]:
+        cause = ("metadata.uid", f'Invalid value: "{uid}": field is immutable')
+        # said by the checks of all objects and by those of their kind
+        raise errors.invalid(resource.kind, resource.group, old["metadata"]["name"], [cause, cause])
+
+
+def new_from_applied(resource: Resource, name: str, body: JsonObject) -> JsonObject:
+    """Return the object that an apply creates, which may ask for any version.
+
+    Raises:
+        APIError: Conflict or BadRequest, it is meant for another object.
+    """
     metadata = body.get("metadata") or {}
     if uid := metadata.get("uid"):
         why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
         raise errors.conflict(resource.plural, resource.group, name, why)
     _check_name(name, metadata)
+    return {**body, "metadata": {k: v for k, v in metadata.items() if k != "resourceVersion"}}
 
 
 def _check_name(name: str, metadata: JsonObject) -> None:
@@ -160,7 +203,16 @@ def wants_the_same(resource: Resource, body: JsonObject, old: JsonObject) -> boo
     if resource.custom and resource.subresource("status") is None:
         ignored = {"metadata"}
     keys = (body.keys() | old.keys()) - ignored
-    return all(body.get(key) == old.get(key) for key in keys)
+    changed = [key for key in keys if body.get(key) != old.get(key)]
+    return not changed or (
+        resource.plural == "pods" and changed == ["spec"] and _is_bound(body, old)
+    )
+
+
+def _is_bound(pod: JsonObject, old: JsonObject) -> bool:
+    """Tell whether a pod was given its node and nothing else: nobody wants something new of it."""
+    spec, was = pod.get("spec") or {}, old.get("spec") or {}
+    return "nodeName" in spec and spec == {**was, "nodeName": spec["nodeName"]}
 
 
 def _check_kind(resource: Resource, body: JsonObject) -> None:

@@ -13,8 +13,10 @@ import orjson
 from capim.api.errors import APIError, bad_request, conflict, invalid, not_found
 from capim.api.gvk import GVR
 from capim.api.meta import format_time, parse_time
+from capim.runtime.writes import check_uid
 from capim.server.fieldvalidation import request_object
 from capim.server.http import Response
+from capim.server.options import check_write
 from capim.server.routes import is_true
 from capim.wire.selectors import FieldSelector
 
@@ -94,18 +96,21 @@ def bind(asked: Asked) -> Response:
     """Put a pod on a node.
 
     Raises:
-        APIError: NotFound for the pod, Invalid target, Conflict for a pod that has a node.
+        APIError: NotFound for the pod, Invalid target, Conflict for another pod or one that has a node.
     """
     info, group = asked.info, asked.control.served.group
     pods: Any = group.resources.by_gvr(GVR("", "v1", "pods"))
     bindings: Any = group.resources.by_gvr(GVR("", "v1", "bindings"))
+    dry_run = check_write("CreateOptions", info.query)
     body = request_object(asked.exchange, bindings)
     target: JsonObject = body.get("target") or {}
     name = info.name or (body.get("metadata") or {}).get("name", "")
     if not target.get("name"):
         raise invalid("Binding", "", name, [("target.name", "Required value")])
     node, namespace = target["name"], info.namespace or ""
-    current = group.get(pods, namespace, name).json().get("spec", {}).get("nodeName")
+    was = group.get(pods, namespace, name).content()
+    check_uid(pods, (body.get("metadata") or {}).get("uid"), was["metadata"])
+    current = (was.get("spec") or {}).get("nodeName")
     if current:
         why = f'pod {name} is already assigned to node "{current}"'
         raise conflict("pods/binding", "", name, why)
@@ -118,7 +123,8 @@ def bind(asked: Asked) -> Response:
         status["conditions"] = [*others, {**scheduled, "lastProbeTime": None}]
         return {**pod, "spec": {**(pod.get("spec") or {}), "nodeName": node}, "status": status}
 
-    group.apply_own(pods, namespace, name, assign)
+    if not dry_run:
+        group.apply_own(pods, namespace, name, assign)
     head: JsonObject = {"kind": "Status", "apiVersion": "v1", "metadata": {}}
     return Response(201, orjson.dumps({**head, "status": "Success", "code": 201}))
 

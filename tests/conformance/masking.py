@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _MICRO_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}Z")
 _UID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+#: in the refusal of a precondition
+_VERSION: Final = re.compile(
+    r"(ResourceVersion in (?:the precondition \(|record \(|object meta: ))\d{2,}"
+)
+#: of the volume that every pod is given
+_SUFFIX: Final = re.compile(r"(kube-api-access-)[a-z0-9]{5}\b")
 _AGE: Final = re.compile(r"(\d+[smhdy])+|<invalid>|<unknown>")
 
 #: keys whose text is a cluster's own wherever they stand; the value is masked and learnt
@@ -109,6 +115,7 @@ class Masking:
     def _replace(self, text: str) -> str:
         for own in sorted(self._learnt, key=len, reverse=True):
             text = text.replace(own, self._learnt[own])
+        text = _SUFFIX.sub(r"\1<suffix>", _VERSION.sub(r"\1<version>", text))
         text = _MICRO_TIME.sub("<microtime>", text)
         return _UID.sub("<uid>", _TIME.sub("<time>", text))
 

@@ -35,6 +35,8 @@ _LIGHT: Final = frozenset(
         ("apiextensions.k8s.io", "customresourcedefinitions"),
     }
 )
+#: kinds whose maps are not there when they are empty
+_MAPS: Final = frozenset({("", "configmaps"), ("", "secrets")})
 #: written much more often than made
 _LIGHT_UPDATES: Final = frozenset({("", "nodes"), ("coordination.k8s.io", "leases")})
 
@@ -56,7 +58,11 @@ class BuiltinRules:
         Raises:
             APIError: BadRequest, a value of the wrong type.
         """
-        return body if _is_light(resource, old) else complete(resource, body)
+        if not _is_light(resource, old):
+            return complete(resource, body)
+        if {} in body.values() and resource.group_resource in _MAPS:
+            return {key: value for key, value in body.items() if value != {}}
+        return body
 
     def admit(self, resource: Resource, body: JsonObject, old: JsonObject | None) -> None:
         """Admit a completed object, and give an update what its kind keeps; in place.
