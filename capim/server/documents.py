@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from capim.server import swagger
 from capim.server.http import TEXT, Response
 from capim.server.openapi_documents import INDEX
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from capim.server.routes import Query
 
 _JSON_RANGES: Final = ("", "*/*", "application/*", "application/json")
+_SWAGGER_PROTOBUF: Final = (
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+)
 _VARY: Final = ((b"Vary", b"Accept"),)
 _CHECK_AGAIN: Final = ((b"Cache-Control", b"no-cache, private"),)
 _FOR_EVER: Final = ((b"Cache-Control", b"public, immutable"),)
@@ -30,8 +35,15 @@ def cached_response(exchange: Exchange, document: Document) -> Response:
     return Response(200, document.body, document.content_type, headers)
 
 
+def is_openapi(path: str) -> bool:
+    """Tell whether a path is one of those that `openapi_response` answers."""
+    return path in {INDEX, swagger.PATH} or path.startswith(f"{INDEX}/")
+
+
 def openapi_response(exchange: Exchange, path: str, query: Query, openapi: OpenApi) -> Response:
-    """Answer `/openapi/v3` and what is below it; 404 has no body there, as on a real server."""
+    """Answer `/openapi/v2`, `/openapi/v3` and what is below; 404 has no body there, as on a real server."""
+    if path == swagger.PATH:
+        return _swagger_response(exchange, openapi)
     if path == INDEX:
         return Response(200, openapi.index(), TEXT, _CHECK_AGAIN)
     root = path.removeprefix(f"{INDEX}/")
@@ -46,6 +58,29 @@ def openapi_response(exchange: Exchange, path: str, query: Query, openapi: OpenA
         return Response(301, b"", headers=((b"Location", target), *_VARY))
     caching = _FOR_EVER if asked_for else _CHECK_AGAIN
     return packed_response(exchange, openapi.group_version(root), (*caching, *_VARY))
+
+
+def _swagger_response(exchange: Exchange, openapi: OpenApi) -> Response:
+    """Answer `/openapi/v2`: JSON, or protobuf where a client prefers it."""
+    headers = (*_CHECK_AGAIN, *_VARY)
+    wanted = _swagger_form(exchange.headers.get(b"accept", b""))
+    if wanted is None:
+        return Response(406, b"", b"", headers)
+    etag = swagger.etag_of(openapi)
+    if names_tag(exchange.headers.get(b"if-none-match", b""), etag):
+        return Response(304, b"", b"application/json", (*headers, (b"Etag", etag)))
+    return packed_response(exchange, swagger.documents(openapi)[wanted], headers)
+
+
+def _swagger_form(accept: bytes) -> int | None:
+    """Return the place of the first form that a client takes among `swagger.Documents`."""
+    for part in accept.decode("latin-1").split(","):
+        name = part.partition(";")[0].strip()
+        if name in _JSON_RANGES:
+            return 0
+        if name in _SWAGGER_PROTOBUF:
+            return 1
+    return None
 
 
 def packed_response(

@@ -76,6 +76,13 @@ class OpenApi:
             self._hashes[root] = fingerprint(self._roots[root])
         return self._hashes[root]
 
+    def split(self) -> tuple[dict[str, list[Resource]], dict[str, list[Resource]]]:
+        """Return the built-in kinds and the custom ones, by what their documents are called."""
+        parts: tuple[dict[str, list[Resource]], dict[str, list[Resource]]] = ({}, {})
+        for root, resources in sorted(self._roots.items()):
+            parts[resources[0].custom][root] = resources
+        return parts
+
     def group_version(self, root: str) -> Packed:
         """Return the document of a group version that has a hash."""
         return _group_version(root, _Resources(self._roots[root], self._hashes[root]))

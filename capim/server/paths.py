@@ -10,9 +10,8 @@ from capim.api.errors import method_not_allowed, no_such_resource
 from capim.server import health, version
 from capim.server.accounts import key_set, openid_configuration
 from capim.server.discovery import discovery_of
-from capim.server.documents import cached_response, openapi_response
+from capim.server.documents import cached_response, is_openapi, openapi_response
 from capim.server.http import NO_SNIFF, PAGE_NOT_FOUND, TEXT, Response
-from capim.server.openapi_documents import INDEX
 
 if TYPE_CHECKING:
     from capim.server.discovery import Discovery
@@ -35,7 +34,7 @@ def answer(exchange: Exchange, info: PathInfo, control: Control) -> Response:
     if info.path.startswith(health.PATHS):
         return _health(exchange, info.path)
     table = discovery_of(control.served.group.resources)
-    if info.path == INDEX or info.path.startswith(f"{INDEX}/"):
+    if is_openapi(info.path):
         return openapi_response(exchange, info.path, info.query, table.openapi)
     if path == "/":
         paths = orjson.dumps({"paths": table.paths()}, option=orjson.OPT_INDENT_2)

@@ -251,10 +251,6 @@ def test_aggregated_discovery_is_sent_once(client: MemoryClient) -> None:
     assert other.status == 200
 
 
-def test_openapi_v2_is_not_served(client: MemoryClient) -> None:
-    assert client.ask("GET", "/openapi/v2").status == 404
-
-
 def test_definition_of_a_kind_is_served_at_once(client: MemoryClient) -> None:
     assert client.ask("GET", "/apis/example.com/v1/namespaces/default/things").status == 404
     definition = {
