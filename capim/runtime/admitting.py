@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from capim.runtime.lifecycle import Lifecycle
     from capim.runtime.objects import Admission, Change, Stored
     from capim.runtime.store import Store
-    from capim.runtime.strictness import Strictness
 
 #: in place of a subresource: the simulator writes main resource and status at once
 WHOLE: Final = "*"
@@ -44,8 +43,6 @@ class Admitting:
         self._admission = admission
         self._rules = rules
         self._warnings: list[str] = []
-        #: how the next write treats fields that are unknown; None: they are dropped without a word
-        self.strictness: Strictness | None = None
         #: knows whose request is being answered
         self.policies = Policies(store)
         if rules is not None:
@@ -83,16 +80,8 @@ class Admitting:
     def complete(self, resource: Resource, body: JsonObject, old: JsonObject | None) -> JsonObject:
         """Return an object as a typed server reads it, with its kind's defaults. Raises APIError."""
         if resource.custom:
-            return self._complete_custom(resource, body)
-        return body if self._rules is None else self._rules.complete(resource, body, old)
-
-    def _complete_custom(self, resource: Resource, body: JsonObject) -> JsonObject:
-        if self.strictness is None:
             return customobjects.complete(resource, body)
-        unknown: list[str] = []
-        made = customobjects.complete(resource, body, unknown)
-        self._warnings += self.strictness.check(resource, unknown)
-        return made
+        return body if self._rules is None else self._rules.complete(resource, body, old)
 
     def prepare(self, resource: Resource, body: JsonObject, old: JsonObject | None) -> None:
         """Let the kind's admission change a completed object, in place. Raises APIError."""

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from capim.api.errors import APIError, invalid
-from capim.api.unknownpaths import unknown_paths
+from capim.api.structural import prune
 from capim.runtime.objects import PatchType
 from capim.runtime.typed import UnreadableError, typed
 from capim.server.bodies import PROTOBUF, YAML, decode_object, media_type_of
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from capim.server.http import Exchange
 
 _METADATA: Final = "meta/v1.ObjectMeta"
-#: the schema of definitions that have none
-_ANY_OBJECT: Final[dict[str, Any]] = {"x-kubernetes-preserve-unknown-fields": True}
 
 
 def request_object(exchange: Exchange, resource: Resource) -> JsonObject:
@@ -111,7 +109,7 @@ def _has_unknown(resource: Resource, body: JsonObject) -> bool:
     if not resource.custom:
         return strictjson.has_unknown(strictjson.message_of(resource.gvk), body)
     metadata = strictjson.has_unknown(_METADATA, body.get("metadata"))
-    return metadata or bool(unknown_paths(resource.schema or _ANY_OBJECT, body))
+    return metadata or bool(_unknown_paths(resource, body))
 
 
 def _text_faults(resource: Resource, text: bytes, body: JsonObject) -> list[str]:
@@ -127,8 +125,16 @@ def _value_faults(resource: Resource, body: JsonObject) -> list[str]:
         return strictjson.value_faults(body, strictjson.message_of(resource.gvk))
     of_metadata = strictjson.value_faults(body.get("metadata"), _METADATA)
     paths = [f"metadata.{path}" for path in strictjson.paths_of(of_metadata)]
-    paths += unknown_paths(resource.schema or _ANY_OBJECT, body)
+    paths += sorted(_unknown_paths(resource, body))
     return [f'unknown field "{path}"' for path in paths]
+
+
+def _unknown_paths(resource: Resource, body: JsonObject) -> list[str]:
+    """Return the fields of a custom resource that its schema does not know."""
+    found: list[str] = []
+    if resource.schema is not None:
+        prune(dict(resource.schema), body, found)
+    return found
 
 
 def _settle(exchange: Exchange, faults: list[str], refuse: Callable[[str], APIError]) -> None:

@@ -27,7 +27,6 @@ from capim.server.listing import (
 from capim.server.negotiation import Media
 from capim.server.options import check_write
 from capim.server.routes import PageNotFound
-from capim.server.strictness import WRITES, strictness_of
 from capim.server.writers import encode
 
 if TYPE_CHECKING:
@@ -47,16 +46,6 @@ def respond(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Resp
     Raises:
         APIError: the refusal.
     """
-    if not info.resource.custom or info.verb not in WRITES:
-        return _respond(exchange, info, group)
-    group.admitting.strictness = strictness_of(exchange, info)
-    try:
-        return _respond(exchange, info, group)
-    finally:
-        group.admitting.strictness = None
-
-
-def _respond(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
     if info.subresource:
         return _SUBRESOURCES.get(info.subresource, _subresource)(exchange, info, group)
     return _HANDLERS[info.verb](exchange, info, group)

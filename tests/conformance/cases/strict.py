@@ -30,6 +30,7 @@ _POD: Final = {
     "spec": {
         "automountServiceAccountToken": False,
         "containers": [{"name": "c", "image": "i"}],
+        "schedulerName": "nobody",  # a bound pod cannot be updated so
         "serviceAccountName": "default",
     },
 }

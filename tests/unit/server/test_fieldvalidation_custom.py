@@ -1,4 +1,4 @@
-"""Fields that a schema does not know, or that a body has twice."""
+"""fieldValidation of custom resources: fields that a schema does not know, or that a body has twice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from capim.server.strictness import doubled_in
 from tests.support.memory import MemoryClient, make_api
 from tests.support.served import make_served
 
@@ -82,14 +81,11 @@ def test_patch_that_makes_unknown_fields_is_invalid(client: MemoryClient) -> Non
     assert (answer.status, answer.json()["details"]["causes"][0]["field"]) == (422, "patch")
 
 
-@pytest.mark.parametrize(
-    ("body", "paths"),
-    [
-        (b'{"a":1,"a":2}', ["a"]),
-        (b'{"a":{"b":1,"b":1,"b":2},"c":[{"d":1},{"d":1,"d":2}]}', ["a.b", "a.b", "c[1].d"]),
-        (b'{"a":1', []),
-        (b'{"a":1,"b":{"a":2}}', []),
-    ],
-)
-def test_fields_that_are_there_twice(body: bytes, paths: list[str]) -> None:
-    assert list(doubled_in(body)) == paths
+def test_fields_given_twice_and_of_metadata(client: MemoryClient) -> None:
+    text = (
+        b'{"apiVersion":"example.com/v1","kind":"Thing","metadata":{"name":"t","odd":1},'
+        b'"spec":{"a":"x","a":"y"}}'
+    )
+    answer = client.ask("POST", f"{THINGS}?fieldValidation=Strict", text)
+    told = 'strict decoding error: duplicate field "spec.a", unknown field "metadata.odd"'
+    assert told in answer.json()["message"]
