@@ -18,11 +18,14 @@ run: $(STAMP) ## ten fake clusters on the embedded management API
 test: $(STAMP) ## unit and integration tests
 	$(BIN)/pytest -n auto $(ARGS)
 
-check: $(STAMP) ## format, lint, types, layers
+check: $(STAMP) ## format, lint, types, layers, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/generate_crds.py --check
+	$(BIN)/python tools/generate_kinds.py --check
+	$(BIN)/python tools/seal.py --check
 
 fuzz: $(STAMP) ## three minutes for each thing that reads a client's bytes; ARGS='--seconds 600 json'
 	$(BIN)/python -m tests.fuzz.run $(ARGS)
