@@ -41,6 +41,9 @@ class ClusterJournal:
     def __init__(self, recorder: Recorder, journal: Journal) -> None:
         self.recorder = recorder
         self.saved = recorder.number
+        self.forgotten = (
+            False  #: the cluster is deleted: connections that end have nothing to wait for
+        )
         self._journal = journal
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
 
@@ -48,6 +51,8 @@ class ClusterJournal:
     def position(self) -> int:
         """The frame that holds, or will hold, the last change there was."""
         recorder = self.recorder
+        if self.forgotten:
+            return self.saved
         return recorder.number if recorder.clean else recorder.number + 1
 
     @property
@@ -90,6 +95,7 @@ class Journal:
         self._clusters: dict[str, ClusterJournal] = {}  #: by uid
         self._dirty: dict[ClusterJournal, None] = {}
         self._under_way = False
+        self._closing = False
         self._unwritten: list[tuple[ClusterJournal, Entry]] = []  #: of a commit that failed
         self._retry: asyncio.TimerHandle | None = None
         self._round = self._ended = 0  #: commits begun and ended
@@ -98,12 +104,18 @@ class Journal:
         self.broken = ""
 
     async def close(self) -> None:
-        """Write down what is not yet, and close the file."""
+        """Write down what is not yet, if that is possible, and close the file."""
         if self._retry is not None:
             self._retry.cancel()
+            self._retry = None
         for journal in self._clusters.values():
             self.touch(journal.recorder.cluster)
-        await self.settle()
+        self._closing = True
+        if not self._under_way:
+            self._under_way = True
+            self._commit()
+        if self._under_way:
+            await self._round_after(self._round + bool(self._dirty))
         await asyncio.to_thread(self._thread.shutdown)
         self._file.close()
 
@@ -143,6 +155,8 @@ class Journal:
         """Remove what is written down of a cluster that is not to come back."""
         journal = self._clusters.pop(uid, None)
         if journal is not None:
+            journal.written(journal.position)
+            journal.forgotten = True
             self._dirty.pop(journal, None)
             self._unwritten = [pair for pair in self._unwritten if pair[0] is not journal]
         self._thread.submit(self._file.forget, uid)
@@ -168,14 +182,19 @@ class Journal:
     async def settle(self) -> None:
         """Wait until what asked for a commit is written down, or cannot be."""
         target = self._round + bool(self._dirty)
-        if self._ended >= target or self.broken:
-            return
+        if self._ended < target and not self.broken:
+            await self._round_after(target)
+
+    def _round_after(self, target: int) -> asyncio.Future[None]:
+        """Return what is done with this commit, or with the next that fails."""
         done = self._loop.create_future()
         self._settling.append((target, done))
-        await done
+        return done
 
     def save_soon(self, journal: ClusterJournal) -> None:
         """Write down what is new of a cluster in the next commit."""
+        if journal.forgotten or self._closing:
+            return
         self._dirty[journal] = None
         if not self._under_way and self._retry is None:
             self._under_way = True
@@ -208,7 +227,7 @@ class Journal:
         for journal, entry in entries:
             journal.written(entry.row.number)
         self._end_round()
-        if self._dirty:
+        if self._dirty or self._settling:  # who waits does so also when what was dirty is forgotten
             self._commit()
         else:
             self._under_way = False
@@ -219,7 +238,8 @@ class Journal:
         self._under_way = False
         self._unwritten = entries
         self.broken = str(error) or type(error).__name__
-        self._retry = self._loop.call_later(_RETRY_S, self._try_again)
+        if not self._closing:
+            self._retry = self._loop.call_later(_RETRY_S, self._try_again)
         for journal in {journal for journal, _ in entries} | self._dirty.keys():
             journal.give_up()
         self._end_round()

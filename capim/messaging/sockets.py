@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -23,7 +24,6 @@ from capim.messaging.codec import CodecError, Message, decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from capim.messaging.keys import CurvePair
 
@@ -155,6 +155,7 @@ class CoordinatorSocket(_Endpoint):
         admitted: Mapping[str, bytes] | None = None,
     ) -> None:
         super().__init__(zmq.ROUTER)
+        self._address = address
         self._on_message = on_message
         self._gate: _Gate | None = None
         if keys is not None:
@@ -188,6 +189,8 @@ class CoordinatorSocket(_Endpoint):
         """Close the socket; messages on their way have half a second to leave."""
         super().close()
         self._leave()
+        if self._address.startswith("ipc://"):  # ZeroMQ would, when its own thread gets to it
+            Path(self._address.removeprefix("ipc://")).unlink(missing_ok=True)
 
     def _leave(self) -> None:
         self._socket.close()

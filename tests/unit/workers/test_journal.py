@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from capim.aio.clock import ManualClock
+from capim.aio.tasks import TaskScope
 from capim.api.gvk import GVR, NamespacedName
 from capim.api.workload import ClusterSpec, MachineSpec
 from capim.runtime.workload import WorkloadCluster
@@ -114,6 +115,51 @@ def test_the_next_life_has_what_was_written_and_goes_on(tmp_path: Path) -> None:
         run(path, life)
 
 
+def test_nothing_is_written_of_a_cluster_that_is_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "w.journal"
+
+    async def scenario(journal: j.Journal) -> None:
+        cluster, said = started(journal.build(spec(), make)), []
+        mine = journal.of(cluster)
+        mine.when_saved(mine.position, lambda: said.append("held"))
+        journal.forget(cluster.spec.uid)
+        assert said == ["held"], "nobody waits for it any more"
+        write(cluster, "a")
+        mine.when_saved(mine.position, lambda: said.append("later"))
+        assert said == ["held", "later"]
+        await journal.settle()
+
+    run(path, scenario)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT count(*) FROM frame").fetchone() == (0,)
+
+
+def test_who_waits_for_the_next_commit_does_not_wait_for_a_forgotten_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, append = threading.Event(), JournalFile.append
+
+    def slow(self: JournalFile, entries: Iterable[Entry]) -> None:
+        gate.wait()
+        append(self, entries)
+
+    monkeypatch.setattr(JournalFile, "append", slow)
+
+    async def scenario(journal: j.Journal) -> None:
+        first, second = (started(journal.build(spec(uid), make)) for uid in ("u1", "u2"))
+        journal.touch(first)
+        await asyncio.sleep(0)  # the commit of the first is under way
+        journal.touch(second)
+        async with TaskScope() as scope:
+            waiting = scope.spawn(journal.settle(), name="settle")
+            await asyncio.sleep(0)
+            journal.forget("u2")
+            gate.set()
+            await asyncio.wait_for(waiting, 10)
+
+    run(tmp_path / "w.journal", scenario)
+
+
 def test_changes_of_many_clusters_share_commits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,19 +202,21 @@ def test_what_cannot_be_written_is_told_and_written_later(
 ) -> None:
     monkeypatch.setattr(j, "_RETRY_S", 0.0)
     path, append, full = tmp_path / "w.journal", JournalFile.append, [True]
-    written = asyncio.Event()
-    loops: list[asyncio.AbstractEventLoop] = []
+    written, note = asyncio.Event(), j.ClusterJournal.written
+
+    def noted(self: j.ClusterJournal, number: int) -> None:
+        note(self, number)
+        written.set()
 
     def sometimes(self: JournalFile, entries: Iterable[Entry]) -> None:
         if full[0]:
             raise sqlite3.OperationalError("database or disk is full")
         append(self, entries)
-        loops[0].call_soon_threadsafe(written.set)
 
     monkeypatch.setattr(JournalFile, "append", sometimes)
+    monkeypatch.setattr(j.ClusterJournal, "written", noted)
 
     async def first(journal: j.Journal) -> None:
-        loops.append(asyncio.get_running_loop())
         cluster, told = started(journal.build(spec(), make)), asyncio.Event()
         mine = journal.of(cluster)
         mine.when_saved(mine.position, told.set)
