@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test check fuzz e2e churn bench lock clean
+.PHONY: run test check fuzz e2e chaos churn bench lock clean
 
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -31,10 +31,13 @@ fuzz: $(STAMP) ## three minutes for each thing that reads a client's bytes; ARGS
 	$(BIN)/python -m tests.fuzz.run $(ARGS)
 
 e2e: $(STAMP) ## real Cluster API controllers, 1.7 and 1.14, and the cases beside a real API server (needs Go)
-	$(BIN)/pytest tests/conformance tests/e2e -m e2e -p no:xdist $(ARGS)
+	$(BIN)/pytest tests/conformance tests/chaos tests/e2e -m e2e -p no:xdist $(ARGS)
 
 churn: $(STAMP) ## ten minutes of writes under controller-runtime managers, whose caches must follow (needs Go)
 	$(BIN)/pytest tests/conformance/test_clients.py -m e2e -p no:xdist -k churn --churn-seconds 600 $(ARGS)
+
+chaos: $(STAMP) ## hundreds of schedules of kills, stops and cut connections: ARGS='--seeds 0:500'
+	$(BIN)/python -m tests.chaos.run --results out/chaos.jsonl $(ARGS)
 
 bench: $(STAMP) ## CAPIM beside the Go in-memory provider, both lines of Cluster API (needs Go)
 	$(BIN)/python -m tests.e2e.measure --line 1.7 $(ARGS)

@@ -1,0 +1,269 @@
+"""CAPIM's processes on an embedded management API, with the means to disturb them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+import yaml
+
+from capim.aio.clock import wall_clock
+from capim.aio.tasks import TaskScope
+from capim.api.gvk import NamespacedName
+from capim.embedded import kinds
+from capim.embedded.api import EmbeddedApi
+from capim.embedded.fleet import FleetSpec, cluster_names, objects
+from capim.embedded.standin.controller import StandIn
+from tests.chaos.clients import Client, connect, kubeconfig_of
+from tests.chaos.relay import Relay
+from tests.chaos.schedules import Event, Fault
+from tests.e2e.ports import free_range
+from tests.support.ports import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from capim.api.meta import JsonObject
+    from coordinator.kube.client import KubeClient
+
+WORKERS: Final = 2
+FLEET: Final = FleetSpec(
+    clusters=2, worker_machines=1, behaviour=(("vm", "300ms", "0.5"), ("node", "100ms", "0"))
+)
+_RESTART_S: Final = 0.2
+_SLOW_S: Final = 0.1
+_BY_KIND: Final = {resource.kind: resource.gvr for resource in kinds.MANAGEMENT_RESOURCES}
+
+
+class World:
+    """One installation and its fleet. One loop, no lock."""
+
+    def __init__(self, folder: Path, scope: TaskScope) -> None:
+        self._folder = folder
+        self._scope = scope
+        self._api = EmbeddedApi(clock=wall_clock, scope=scope)
+        self._coordinator: asyncio.subprocess.Process | None = None
+        self._ports = [free_port() for _ in range(3)]
+        self._range = free_range(20)
+        self._ending = False
+        self.relay: Relay
+        self.kube: KubeClient
+        self.standin: StandIn
+        self.clients: dict[str, Client] = {}
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def running(cls, folder: Path) -> AsyncIterator[World]:
+        """Yield a world whose coordinator is kept running as a kubelet would; then end all of it."""
+        async with TaskScope() as outer, TaskScope() as scope:
+            world = cls(folder, outer)
+            await world._start(scope)
+            try:
+                yield world
+            finally:
+                await world._stop()
+
+    async def _start(self, scope: TaskScope) -> None:
+        await self._api.start()
+        kubeconfig = self._api.kubeconfig()
+        server = yaml.safe_load(kubeconfig)["clusters"][0]["cluster"]["server"]
+        self.relay = Relay(int(server.rpartition(":")[2]))
+        await self.relay.start()
+        through = yaml.safe_load(kubeconfig)
+        through["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{self.relay.port}"
+        self._folder.joinpath("kubeconfig").write_text(yaml.safe_dump(through))
+        self.kube = await connect(kubeconfig, "chaos")
+        rng = random.Random(0)  # noqa: S311 - backoff
+        self.standin = StandIn(self.kube, clock=wall_clock, rng=rng, scope=scope)
+        scope.spawn(self.standin.start(), name="stand-in")
+        scope.spawn(self._keep_running(), name="kubelet")
+
+    async def _stop(self) -> None:
+        self._ending = True
+        self.relay.go_on()
+        for pid in self.worker_pids():
+            _signal(pid, signal.SIGCONT)
+        process = self._coordinator
+        if process is not None and process.returncode is None:
+            process.send_signal(signal.SIGCONT)
+            await self._ready()  # before that it cannot end in order
+            process.terminate()
+            await asyncio.wait_for(process.wait(), 30)
+        for client in self.clients.values():
+            await client.kube.close()
+        await self.kube.close()
+        await self.relay.stop()
+        await self._api.stop()
+
+    async def _ready(self) -> None:
+        """Wait until the coordinator says that it is ready."""
+        url = f"http://127.0.0.1:{self._ports[0]}/readyz"
+        async with asyncio.timeout(30), aiohttp.ClientSession() as session:
+            while True:
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with session.get(url) as answer:
+                        if answer.status == 200:
+                            return
+                await asyncio.sleep(_RESTART_S)
+
+    async def _keep_running(self) -> None:
+        """Start the coordinator, and again whenever it has ended."""
+        while not self._ending:
+            with self._folder.joinpath("manager.log").open("ab") as log:
+                self._coordinator = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "capim.cli.main", "manager"),
+                    *self._arguments(),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            await self._coordinator.wait()
+            await asyncio.sleep(_RESTART_S)
+
+    def _arguments(self) -> list[str]:
+        health, diagnostics, debug = (f"127.0.0.1:{port}" for port in self._ports)
+        return [
+            f"--kubeconfig={self._folder}/kubeconfig",
+            "--advertise-host=127.0.0.1",
+            "--bind-host=127.0.0.1",
+            f"--workers={WORKERS}",
+            f"--port-range={self._range[0]}-{self._range[-1]}",
+            f"--runtime-dir={self._folder}/run",
+            f"--state-dir={self._folder}/state",
+            "--webhook-port=0",
+            f"--health-addr={health}",
+            f"--diagnostics-address={diagnostics}",
+            "--insecure-diagnostics",
+            f"--debug-address={debug}",
+            "--kube-api-qps=1000",
+            "--kube-api-burst=1000",
+        ]
+
+    # --- the fleet ---
+
+    async def create(self) -> None:
+        """Ask for all clusters."""
+        for name in cluster_names(FLEET):
+            for body in objects(FLEET, name):
+                await self.kube.create(_BY_KIND[body["kind"]], FLEET.namespace, body)
+
+    async def scale(self, workers: int) -> None:
+        """Ask for so many worker machines in each cluster."""
+        for name in cluster_names(FLEET):
+            patch = {"spec": {"replicas": workers}}
+            await self.kube.patch(kinds.MACHINE_DEPLOYMENTS, FLEET.namespace, f"{name}-md-0", patch)
+
+    async def delete(self) -> None:
+        """Ask for the end of all clusters."""
+        for name in cluster_names(FLEET):
+            await self.kube.delete(kinds.CLUSTERS, FLEET.namespace, name)
+
+    def missing(self, workers: int) -> list[str]:
+        """Say what is not as it was asked for."""
+        machines, wanted = self.standin.all(kinds.MACHINES), FLEET.clusters * (1 + workers)
+        counts = {"machines": machines, "their records": self.standin.all(kinds.INFRA_MACHINES)}
+        left = [
+            f"{len(found)} {what} of {wanted}"
+            for what, found in counts.items()
+            if len(found) != wanted
+        ]
+        return left + [
+            f"{machine['metadata']['name']} is {phase}"
+            for machine in machines
+            if (phase := (machine.get("status") or {}).get("phase")) != "Running"
+        ]
+
+    def left(self) -> list[str]:
+        """Name what a deleted fleet has left."""
+        gone = (kinds.CLUSTERS, kinds.MACHINES, kinds.INFRA_CLUSTERS, kinds.INFRA_MACHINES)
+        return [item["metadata"]["name"] for gvr in gone for item in self.standin.all(gvr)]
+
+    def endpoints(self) -> dict[str, str]:
+        """Return the clusters' endpoints."""
+        found = {}
+        for item in self.standin.all(kinds.INFRA_CLUSTERS):
+            endpoint = (item.get("spec") or {}).get("controlPlaneEndpoint") or {}
+            if endpoint.get("port"):
+                found[item["metadata"]["name"]] = f"{endpoint['host']}:{endpoint['port']}"
+        return found
+
+    async def client(self, name: str) -> Client:
+        """Return the client of a cluster that has come up."""
+        if name not in self.clients:
+            key = NamespacedName(FLEET.namespace, f"{name}-kubeconfig")
+            secret: JsonObject = await self.kube.get(kinds.SECRETS, *key)
+            self.clients[name] = Client(await connect(kubeconfig_of(secret), f"client of {name}"))
+        return self.clients[name]
+
+    # --- trouble ---
+
+    def worker_pids(self) -> list[int]:
+        """Return the workers' process ids, as their locks tell."""
+        found = []
+        for number in range(WORKERS):
+            lock = self._folder / "run" / f"worker-{number}.lock"
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                found.append(int(lock.read_text()))
+        return found
+
+    async def suffer(self, event: Event) -> None:
+        """Let a fault happen, and end."""
+        begin, end = self._fault(event)
+        begin()
+        try:
+            await asyncio.sleep(event.for_s)
+        finally:
+            end()
+
+    def _fault(self, event: Event) -> tuple[Callable[[], None], Callable[[], None]]:
+        """Return what begins a fault, and what ends it."""
+        workers = self.worker_pids()
+        worker = workers[event.worker : event.worker + 1]
+        coordinator = [self._coordinator.pid] if self._coordinator else []
+        faults = {
+            Fault.KILL_WORKER: (_sending(signal.SIGKILL, worker), _nothing),
+            Fault.KILL_COORDINATOR: (_sending(signal.SIGKILL, coordinator), _nothing),
+            Fault.KILL_ALL: (_sending(signal.SIGKILL, coordinator + workers), _nothing),
+            Fault.STOP_WORKER: _pausing(worker),
+            Fault.STOP_COORDINATOR: _pausing(coordinator),
+            Fault.CUT_MANAGEMENT: (self._cut, self.relay.go_on),
+            Fault.HANG_MANAGEMENT: (self.relay.hang, self.relay.go_on),
+            Fault.SLOW_MANAGEMENT: (self._slow, self.relay.go_on),
+        }
+        return faults[event.fault]
+
+    def _cut(self) -> None:
+        self.relay.refusing = True
+        self.relay.cut()
+
+    def _slow(self) -> None:
+        self.relay.delay_s = _SLOW_S
+
+
+def _sending(number: signal.Signals, pids: list[int]) -> Callable[[], None]:
+    def send() -> None:
+        for pid in pids:
+            _signal(pid, number)
+
+    return send
+
+
+def _pausing(pids: list[int]) -> tuple[Callable[[], None], Callable[[], None]]:
+    return _sending(signal.SIGSTOP, pids), _sending(signal.SIGCONT, pids)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+        os.kill(pid, number)
+
+
+def _nothing() -> None:
+    """Nothing ends: whoever was killed is started again by whoever watches over it."""
