@@ -66,8 +66,14 @@ __all__ = [
 #: the name `list` is taken inside the class
 StoredList: TypeAlias = list[Stored]
 
+#: the kind that is written when it is read
+_LEASES: Final = "leases"
 #: 8 MiB of encoded objects: some 4 000 Nodes
 _HISTORY_BYTES: Final = 8 << 20
+
+
+def _nothing(namespace: str | None, name: str) -> None:
+    """Do nothing."""
 
 
 class ResourceGroup:
@@ -101,6 +107,8 @@ class ResourceGroup:
         self._store.observe = self._observe
         #: told of every change as it is made; it may note it, but must not write
         self.on_change: Callable[[Change], None] | None = None
+        #: told of who is about to read leases, by namespace and name: it may write them
+        self.on_lease_read: Callable[[str | None, str], None] = _nothing
 
     @property
     def resources(self) -> ResourceTable:
@@ -159,6 +167,8 @@ class ResourceGroup:
 
     def get(self, resource: Resource, namespace: str, name: str) -> Stored:
         """Return an object. Raises APIError: NotFound."""
+        if resource.plural == _LEASES:
+            self.on_lease_read(namespace, name)
         return self._find(resource, namespace, name).served_as(resource)
 
     def find(self, resource: Resource, namespace: str, name: str) -> Stored | None:
@@ -195,6 +205,8 @@ class ResourceGroup:
             APIError: BadRequest for a token or field; Expired where history is gone; Timeout for a
                 version that is yet to come.
         """
+        if resource.plural == _LEASES:
+            self.on_lease_read(namespace, "")
         selection = Selection(resource, namespace, labels, fields)
         then = listing.begin(continue_token, at, self._store.version)
         self.check_not_future(then.resource_version)
@@ -230,7 +242,13 @@ class ResourceGroup:
         watch = Watch(resource, selection, on_event, store.subscriptions, since)
         watch.replay(missed, store.version)
         store.subscriptions.add(watch)
+        if resource.plural == _LEASES:
+            self.on_lease_read(namespace, "")
         return watch
+
+    def is_watched(self, resource: Resource, namespace: str) -> bool:
+        """Tell whether anybody watches objects of a kind in a namespace."""
+        return self._store.subscriptions.is_watched(resource.group_resource, namespace)
 
     # --- writes ------------------------------------------------------------------------------------
 

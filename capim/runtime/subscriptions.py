@@ -38,6 +38,11 @@ class Watch:
         self._seen = seen
 
     @property
+    def namespace(self) -> str | None:
+        """The namespace that is watched, None for all."""
+        return self._selection.namespace
+
+    @property
     def closed(self) -> bool:
         """Whether the watch has ended."""
         return self._registry is None
@@ -99,6 +104,10 @@ class Subscriptions:
 
     def __len__(self) -> int:
         return sum(map(len, self._watches.values()))
+
+    def is_watched(self, kind: tuple[str, str], namespace: str) -> bool:
+        """Tell whether a watch is open that hears of a kind in a namespace."""
+        return any(watch.namespace in {None, namespace} for watch in self._watches.get(kind, ()))
 
     def add(self, watch: Watch) -> None:
         """Deliver to this watch from now on."""

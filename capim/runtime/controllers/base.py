@@ -59,6 +59,10 @@ class Context:
         self.nodes = NodeBook()
         self.services = SelectorBook()
         self.budgets = SelectorBook()
+        #: nodes that others look after: the last heartbeat they posted, and when anything was heard
+        self.heard: dict[str, tuple[str, float]] = {}
+        self.taken_over: set[str] = set()  #: simulated nodes whose lease another one holds
+        self.tainted: dict[Key, float] = {}  #: pods on nodes with a taint NoExecute, since when
 
     @property
     def makes_pods(self) -> bool:

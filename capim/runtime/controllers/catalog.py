@@ -15,11 +15,14 @@ from capim.runtime.controllers import (
     endpoints,
     jobs,
     kubelet,
+    leases,
     namespaces,
+    nodelifecycle,
     podgc,
     replicasets,
     scheduler,
     statefulsets,
+    tainteviction,
     volumes,
 )
 from capim.runtime.controllers.base import Concerns, Controller
@@ -84,10 +87,13 @@ def _controllers(simulation: Simulation) -> tuple[Controller, ...]:
         *volumes.CONTROLLERS,
         endpoints.CONTROLLER,
         disruption.CONTROLLER,
+        nodelifecycle.CONTROLLER,
+        leases.CONTROLLER,
     )
     if simulation is Simulation.STATUS:
         return (*always, *workloads)
-    return (*always, *workloads, scheduler.CONTROLLER, kubelet.CONTROLLER, podgc.CONTROLLER)
+    of_pods = (scheduler, kubelet, podgc, tainteviction)
+    return (*always, *workloads, *(module.CONTROLLER for module in of_pods))
 
 
 @lru_cache

@@ -34,7 +34,7 @@ _MIRROR: Final = "kubernetes.io/config.mirror"
 def _reconcile(context: Context, namespace: str, name: str) -> float | None:
     pod = context.get(PODS, namespace, name)
     node = context.nodes.get(context, node_of(pod)) if pod is not None else None
-    if pod is None or node is None or not node.simulated:
+    if pod is None or node is None or not node.simulated or node.name in context.taken_over:
         return None
     if is_deleting(pod):
         _stop(context, pod)

@@ -10,14 +10,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from capim.api.errors import APIError
+from capim.api.workload import Simulation
+from capim.runtime.controllers import leases
 from capim.runtime.controllers.base import Context
 from capim.runtime.controllers.catalog import handlers
+from capim.runtime.controllers.kinds import LEASES
+from capim.runtime.manifests.defaults import NODE_LEASE
 from capim.runtime.workqueue import WorkQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from capim.api.workload import Simulation
     from capim.runtime.controllers.base import Controller, Key
     from capim.runtime.objects import Change
     from capim.runtime.resourcegroup import ResourceGroup
@@ -38,6 +41,8 @@ class ControllerManager:
         self._queue: WorkQueue[tuple[Controller, Key]] = WorkQueue()
         self._awake = False
         group.on_change = self._observe
+        if simulation is not Simulation.OFF:
+            group.on_lease_read = self._refresh_leases
 
     def next_deadline(self) -> float | None:
         """Return when `run` has something to do (the past: now), None for never."""
@@ -66,12 +71,25 @@ class ControllerManager:
         self._queue.forget(item)
         self._queue.plan(item, again_at)
 
+    def _refresh_leases(self, namespace: str | None, name: str) -> None:
+        """Bring leases up to date that are about to be read; those that are watched stay so."""
+        if namespace not in {None, NODE_LEASE}:
+            return
+        leases.refresh(self.context, name)
+        if not name and self.context.group.is_watched(LEASES, NODE_LEASE):
+            for node in leases.names(self.context):
+                self._queue.add((leases.CONTROLLER, (NODE_LEASE, node)))
+            self._wake_up()
+
     def _observe(self, change: Change) -> None:
         handler = self._handlers.get(change.stored.resource.group_resource)
         if handler is None:
             return
         for item in handler.concerned(self.context, change):
             self._queue.add(item)
+        self._wake_up()
+
+    def _wake_up(self) -> None:
         if not self._awake and len(self._queue):
             self._awake = True
             self.wake()

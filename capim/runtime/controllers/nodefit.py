@@ -6,11 +6,12 @@ Departure: processors and memory are not counted, only pods; affinity between po
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from capim.api.meta import JsonObject, get_condition
+from capim.runtime.controllers.taints import NO_SCHEDULE, UNSCHEDULABLE, wanted
 
-_UNSCHEDULABLE = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+_UNSCHEDULABLE = {"key": UNSCHEDULABLE, "effect": NO_SCHEDULE}
 _UNLIMITED = 1 << 30
 
 
@@ -27,6 +28,10 @@ class NodeInfo:
     address: str
     pod_cidr: str
     simulated: bool  #: a kubelet of ours runs there
+    troubles: tuple[
+        tuple[str, str], ...
+    ]  #: key and effect of the taints that its conditions ask for
+    heartbeat: str = field(compare=False)  #: when its kubelet posted that it is ready
 
     @classmethod
     def of(cls, node: JsonObject) -> NodeInfo:
@@ -44,6 +49,8 @@ class NodeInfo:
             str(addresses.get("InternalIP") or ""),
             str(spec.get("podCIDR") or ""),
             str(spec.get("providerID") or "").startswith("in-memory://"),
+            wanted(node),
+            str((ready or {}).get("lastHeartbeatTime") or ""),
         )
 
 
@@ -74,12 +81,13 @@ def untolerated(
     for taint in taints:
         if taint.get("effect") == "PreferNoSchedule":
             continue
-        if not any(_tolerates(one, taint) for one in tolerations):
+        if not any(tolerates(one, taint) for one in tolerations):
             return taint
     return None
 
 
-def _tolerates(toleration: JsonObject, taint: JsonObject) -> bool:
+def tolerates(toleration: JsonObject, taint: JsonObject) -> bool:
+    """Tell whether a toleration is for a taint."""
     if toleration.get("effect") and toleration["effect"] != taint.get("effect"):
         return False
     if toleration.get("key") and toleration["key"] != taint.get("key"):

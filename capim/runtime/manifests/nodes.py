@@ -1,7 +1,7 @@
 """A machine's Node and its Lease, as kubelet, cloud provider and node controllers leave them.
 
-Departure: the Lease is written once, at the Node's birth. A real kubelet renews it every 10 s; nothing in
-Cluster API reads it, and 100 000 nodes would make 10 000 writes a second.
+The Lease is written at the Node's birth and renewed when somebody looks (`capim.runtime.controllers.leases`):
+100 000 nodes would make 10 000 writes a second.
 """
 
 from __future__ import annotations
@@ -79,8 +79,23 @@ def _labels(machine: MachineSpec) -> dict[str, str]:
 
 
 def _status(machine: MachineSpec, address: str, now: float) -> JsonObject:
+    return {
+        "addresses": [
+            {"type": "InternalIP", "address": address},
+            {"type": "Hostname", "address": machine.name},
+        ],
+        "allocatable": dict(_ALLOCATABLE),
+        "capacity": dict(_CAPACITY),
+        "conditions": conditions(now),
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
+        "nodeInfo": _node_info(machine),
+    }
+
+
+def conditions(now: float) -> list[JsonObject]:
+    """Return the conditions of a node that is well, as its kubelet posts them."""
     time = format_time(now)
-    conditions = [
+    return [
         {
             "type": kind,
             "status": status,
@@ -91,17 +106,6 @@ def _status(machine: MachineSpec, address: str, now: float) -> JsonObject:
         }
         for kind, status, reason, message in _CONDITIONS
     ]
-    return {
-        "addresses": [
-            {"type": "InternalIP", "address": address},
-            {"type": "Hostname", "address": machine.name},
-        ],
-        "allocatable": dict(_ALLOCATABLE),
-        "capacity": dict(_CAPACITY),
-        "conditions": conditions,
-        "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
-        "nodeInfo": _node_info(machine),
-    }
 
 
 def _node_info(machine: MachineSpec) -> JsonObject:
