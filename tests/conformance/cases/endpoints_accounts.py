@@ -23,7 +23,8 @@ _REVIEWED: Final = (
 _CONTAINERS: Final = [{"name": "a", "image": "x"}, {"name": "b", "image": "x"}]
 _POD: Final = post(
     f"{_API}/pods",
-    {"metadata": {"name": "p"}, "spec": {"containers": _CONTAINERS}},
+    # no scheduler may bind it: the cases do, or ask what one without a node answers
+    {"metadata": {"name": "p"}, "spec": {"containers": _CONTAINERS, "schedulerName": "none"}},
     compare=False,
 )
 _LOG: Final = f"{_API}/pods/p/log"
