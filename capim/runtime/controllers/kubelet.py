@@ -225,10 +225,14 @@ def _terminated(status: JsonObject, time: str) -> JsonObject:
 
 def _of_pod(context: Context, change: Change) -> Iterator[Key]:
     stored = change.stored
-    if change.type == "DELETED":
-        address = (stored.json().get("status") or {}).get("podIP", "")
-        context.nodes.give_back(address, stored.uid)
-    elif is_bound(stored):
+    ended = change.type == "DELETED"
+    if b'"podIP"' in stored.data and (ended or change.previous is None):
+        address = str((stored.json().get("status") or {}).get("podIP") or "")
+        if ended:
+            context.nodes.give_back(address, stored.uid)
+        else:
+            context.nodes.keep_address(address, stored.uid)
+    if is_bound(stored) and not ended:
         yield stored.namespace, stored.name
 
 

@@ -76,6 +76,10 @@ class NodeBook:
                 return address
         return ""
 
+    def keep_address(self, address: str, uid: str) -> None:
+        """Take an address that a pod has already: it is of an earlier life."""
+        self._taken.setdefault(address, uid)
+
     def give_back(self, address: str, uid: str) -> None:
         """Free the address of a pod that has gone."""
         if self._taken.get(address) == uid:

@@ -190,6 +190,17 @@ def test_pods_of_a_silent_node_are_not_ready() -> None:
     assert (get_condition(world.get("pods", "p"), "Ready") or {})["status"] == "False"
 
 
+def test_the_address_of_a_pod_of_an_earlier_life_is_taken() -> None:
+    world = site()
+    spec = {"containers": [CONTAINER], "nodeName": "node-a"}
+    status = {"phase": "Running", "podIP": "192.168.1.2"}
+    old = {"metadata": {"name": "old", "namespace": "default"}, "spec": spec, "status": status}
+    world.group.create(world.resource("pods"), "default", old, keep_status=True)
+    world.create("pods", "default", {"metadata": {"name": "new"}, "spec": spec})
+    world.settle()
+    assert world.get("pods", "new")["status"]["podIP"] == "192.168.1.3"
+
+
 TAINT = {"key": "a", "effect": "NoExecute"}
 
 
