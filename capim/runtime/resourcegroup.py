@@ -9,7 +9,7 @@ Source: the Kubernetes API concepts page and k8s.io/apiserver's registry; texts 
 Measured (CPython 3.11, Nodes of 1.5 kB): a write 20 to 40 us (a Pod 70), without managers of fields; a
 list of 2 000 Nodes 2.2 ms; an object costs its bytes and 0.4 to 0.6 KiB, an empty group 3 KiB.
 Defaults, checks and admission of built-in kinds are the `rules` an owner gives (`capim.runtime.kinds`).
-Departures: deletion has no grace period, a PUT never creates. Views: `capim.api.views`.
+Departure: a PUT never creates. Views: `capim.api.views`.
 """
 
 from __future__ import annotations
