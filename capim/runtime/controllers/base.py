@@ -62,6 +62,7 @@ class Context:
         #: nodes that others look after: the last heartbeat they posted, and when anything was heard
         self.heard: dict[str, tuple[str, float]] = {}
         self.taken_over: set[str] = set()  #: simulated nodes whose lease another one holds
+        self.given_up: set[str] = set()  #: those of them that fell silent
         self.tainted: dict[Key, float] = {}  #: pods on nodes with a taint NoExecute, since when
 
     @property

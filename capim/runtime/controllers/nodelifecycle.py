@@ -39,13 +39,16 @@ def _reconcile(context: Context, _: str, name: str) -> float | None:
     if node is None or info is None:
         context.heard.pop(name, None)
         context.taken_over.discard(name)
+        context.given_up.discard(name)
         return None
     due = None
     if not info.simulated or name in context.taken_over:
         due = _silent_at(context, node)
         if due <= context.now():
             node, due = _give_up(context, node), None
-    elif (get_condition(node, "Ready") or {}).get("reason") == _STOPPED:
+            context.given_up.add(name)
+    elif name in context.given_up:
+        context.given_up.discard(name)
         node = _revive(context, node)
     spec: JsonObject = node.get("spec") or {}
     taints = corrected(node, context.now())

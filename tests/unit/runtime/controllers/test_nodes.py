@@ -137,6 +137,8 @@ def test_a_node_that_never_posted_anything_is_given_up_later() -> None:
 
 def test_conditions_that_a_client_writes_stay_and_have_their_taints() -> None:
     world = site()
+    post(world, "node-a", status="Unknown", reason="NodeStatusUnknown")
+    assert ready(world)["status"] == "Unknown"
     post(world, "node-a", status="False", reason="Broken")
     not_ready = "node.kubernetes.io/not-ready"
     assert taints(world) == [(not_ready, "NoSchedule"), (not_ready, "NoExecute")]
