@@ -200,6 +200,8 @@ class FieldManagement:
             write, zero = self._write(scale, manager, "scale"), _zero(scale, shown)
             of_scale = managedfields.before_first_apply(shown, zero, write, self.shape(scale))
         made = self._applied(scale, shown, config, of_scale, manager, "scale", force=force)
+        if resource.custom:
+            raise _not_a_scale(config)
         managed = managedscale.to_workload(entries, made.managed, resource.api_version)
         return managedfields.Applied(made.obj, managed)
 
@@ -283,9 +285,19 @@ def _conflict(error: managedfields.Conflicts) -> errors.APIError:
     return errors.APIError("Conflict", 409, str(error), details={"causes": causes})
 
 
-def _misfit(resource: Resource, config: JsonObject, error: typed.TypedError) -> errors.APIError:
+def _not_a_scale(config: JsonObject) -> errors.APIError:
+    """500: what a real server makes of the scale of a custom resource that nobody objects to."""
+    text = f"failed to convert new object ({_named(config)}; autoscaling/v1, Kind=Scale)"
+    why = "request to convert CR to an invalid group/version: autoscaling/v1"
+    return errors.APIError("", 500, f"{text} to proper version: {why}")
+
+
+def _named(config: JsonObject) -> str:
     metadata = config["metadata"]
-    named = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+    return f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+
+
+def _misfit(resource: Resource, config: JsonObject, error: typed.TypedError) -> errors.APIError:
     group_version = resource.api_version if resource.group else f"/{resource.version}"
-    text = f"failed to create typed patch object ({named}; {group_version}, Kind={resource.kind})"
+    text = f"failed to create typed patch object ({_named(config)}; {group_version}, Kind={resource.kind})"
     return errors.APIError("", 500, f"{text}: {error}")

@@ -263,13 +263,22 @@ def _compare_members(old: dict[str, Any], new: dict[str, Any], shape: Shape) -> 
 def _compare_values(old: Any, new: Any, shape: Shape) -> Nodes:
     old_form, new_form = form_of(shape, old), form_of(shape, new)
     form = new_form if old is None else old_form if new is None else new_form
-    if form is Form.LEAF or (old_form is not new_form and None not in (old, new)):
+    if old_form is not new_form and old is not None and new is not None:
+        return _compare_forms(old, new, shape)
+    if form is Form.LEAF:
         return _MODIFIED
     if not old and not new:
         return _MODIFIED
     if form is Form.MAP:
         return _compare_members(old or {}, new or {}, shape)
     return _compare_items(old or [], new or [], shape)
+
+
+def _compare_forms(old: Any, new: Any, shape: Shape) -> Nodes:
+    """Compare what was divided with what is not, or the other way: the value is another, and all of it."""
+    added = _compare_values(None, new, shape)[0]
+    removed = _compare_values(old, None, shape)[2]
+    return added, _LEAF, removed
 
 
 def _compare_items(old: list[Any], new: list[Any], shape: Shape) -> Nodes:

@@ -294,3 +294,11 @@ def test_an_annotation_that_tells_nothing_keeps_nothing(text: str) -> None:
     metadata = {"annotations": {lastapplied.ANNOTATION: text}}
     live = {"apiVersion": "x.io/v1", "metadata": metadata}
     assert lastapplied.kept_fields(live, _SHAPE) == {}
+
+
+def test_a_value_that_takes_another_form_is_another() -> None:
+    shape = shapes.DEDUCED
+    seen = typed.compare({"x": {"a": [1]}}, {"x": "text"}, shape)
+    assert seen == ({}, {"f:x": {}}, {"f:x": {"f:a": {}}})
+    seen = typed.compare({"x": "text"}, {"x": {"a": [1]}}, shape)
+    assert seen == ({"f:x": {"f:a": {}}}, {"f:x": {}}, {})
