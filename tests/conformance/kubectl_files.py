@@ -375,6 +375,7 @@ spec:
 #: scenario -> name of a file in its folder -> its text; NAME is the scenario's own name
 FILES: Final[dict[str, dict[str, str]]] = {
     "read": {"config.yaml": CONFIG},
+    "managers": {"bad.yaml": BAD, "config.yaml": CONFIG, "web.yaml": WEB},
     "create": {"config.yaml": CONFIG, "bad.yaml": BAD, "vars.env": "A=1\nB=two\n"},
     "apply": {
         "config.yaml": CONFIG,
