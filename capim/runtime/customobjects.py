@@ -17,6 +17,7 @@ from capim.api.structural import apply_defaults, copied, field_schema, prune
 from capim.runtime import cel
 from capim.runtime.customscale import at_path
 from capim.runtime.objects import encode
+from capim.runtime.validation import label_causes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,12 +29,9 @@ if TYPE_CHECKING:
 _LARGEST_REPLICAS: Final = (1 << 31) - 1
 
 
-def complete(resource: Resource, body: JsonObject, unknown: list[str] | None = None) -> JsonObject:
-    """Return a custom resource as its schema lets it be seen, in the version it was sent in.
-
-    `unknown` takes the paths of what the schema does not know.
-    """
-    return body if resource.schema is None else through(resource.schema, body, unknown)
+def complete(resource: Resource, body: JsonObject) -> JsonObject:
+    """Return a custom resource as its schema lets it be seen, in the version it was sent in."""
+    return body if resource.schema is None else through(resource.schema, body)
 
 
 def check(
@@ -64,11 +62,9 @@ def check_open(resource: Resource, name: str) -> None:
         raise errors.forbidden(resource.plural, resource.group, name, why)
 
 
-def through(
-    schema: Mapping[str, Any], body: JsonObject, unknown: list[str] | None = None
-) -> JsonObject:
+def through(schema: Mapping[str, Any], body: JsonObject) -> JsonObject:
     """Return an object as a schema lets it be seen: pruned and defaulted."""
-    made = prune(dict(schema), body, unknown)
+    made = prune(dict(schema), body)
     apply_defaults(dict(schema), made)
     return made
 
@@ -158,11 +154,19 @@ def _embedded_faults(schema: JsonObject, value: Any, path: str) -> Iterator[Fiel
                 yield required(f"{path}.{name}")
             elif value[name] == "":
                 yield invalid(f"{path}.{name}", "", "must not be empty")
+        yield from _label_faults(value.get("metadata"), f"{path}.metadata.labels")
     known = schema.get("properties") or {}
     for name, member in value.items():
         node = field_schema(schema, name)
         if node is not None:
             yield from _embedded_faults(node, member, _child(path, name, named=name in known))
+
+
+def _label_faults(metadata: Any, path: str) -> Iterator[FieldError]:
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    if isinstance(labels, dict):
+        for field, text in label_causes(labels, path):
+            yield FieldError(field, "FieldValueInvalid", text)
 
 
 def _list_faults(schema: JsonObject, value: Any, path: str) -> Iterator[FieldError]:

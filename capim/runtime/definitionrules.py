@@ -107,7 +107,7 @@ def _spec_faults(spec: JsonObject, body: JsonObject) -> Iterator[FieldError]:
         for index, version in enumerate(versions):
             if (version.get("schema") or {}).get("openAPIV3Schema") is None:
                 yield required(f"spec.versions[{index}].schema.openAPIV3Schema")
-    yield from _versions_faults(spec, versions, shared)
+    yield from _versions_faults(versions, shared)
     yield from _names_faults(spec["names"])
     if "schema" in shared:
         has_status = any("status" in (v.get("subresources") or {}) for v in versions)
@@ -144,17 +144,14 @@ def _group_faults(group: str) -> Iterator[FieldError]:
         yield invalid("spec.group", group, "should be a domain with at least one dot")
 
 
-def _versions_faults(
-    spec: JsonObject, versions: list[JsonObject], shared: JsonObject
-) -> Iterator[FieldError]:
+def _versions_faults(versions: list[JsonObject], shared: JsonObject) -> Iterator[FieldError]:
     for index, version in enumerate(versions):
         path, name = f"spec.versions[{index}]", version.get("name") or ""
         if texts := list(name_texts(NameRule.LABEL_1035, name)):
             yield invalid(f"{path}.name", name, ",".join(texts))
         yield from _version_faults(version, path, shared)
     names = [version.get("name") for version in versions]
-    inner = [inner_version(version, shared) for version in versions]
-    shown = inner if spec.get("versions") is not None else None
+    shown = [inner_version(version, shared) for version in versions]
     if len(set(names)) != len(names):
         yield invalid("spec.versions", shown, "must contain unique version names")
     if sum(1 for version in versions if version.get("storage")) != 1:

@@ -325,6 +325,7 @@ class ResourceGroup:
         Raises:
             APIError: NotFound, Conflict, Invalid, BadRequest.
         """
+        writes.check_stated_name(name, body)
         current = self._find(resource, namespace, name).served_as(resource)
         old = current.content()
         return self._write(

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from capim.api import errors
+from capim.api.fielderrors import shown
 from capim.api.resources import NameRule
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def metadata_causes(resource: Resource, body: JsonObject) -> list[tuple[str, str
     """Return what is wrong with an object's metadata: causes for which no API server would store it."""
     metadata = body["metadata"]
     causes = [*_name_causes(resource, metadata["name"])]
-    causes += _label_causes(metadata.get("labels") or {})
+    causes += label_causes(metadata.get("labels") or {})
     causes += _annotation_causes(metadata.get("annotations") or {})
     causes += _finalizer_causes(resource, metadata.get("finalizers") or [])
     causes += _owner_causes(metadata.get("ownerReferences") or [])
@@ -131,13 +132,16 @@ def name_texts(rule: NameRule, name: str) -> Iterator[str]:
         yield text
 
 
-def _label_causes(labels: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def label_causes(
+    labels: Mapping[str, str], field: str = "metadata.labels"
+) -> Iterator[tuple[str, str]]:
+    """Tell what is wrong with labels, as pairs of field and text."""
     for key, value in labels.items():
-        yield from _key_causes("metadata.labels", key)
+        yield from _key_causes(field, key)
         if not isinstance(value, str) or not _VALUE_PATTERN.fullmatch(value):
-            yield "metadata.labels", f'Invalid value: "{value}": {_VALUE_TEXT}'
+            yield field, f"Invalid value: {shown(value)}: {_VALUE_TEXT}"
         elif len(value) > 63:
-            yield "metadata.labels", f'Invalid value: "{value}": must be no more than 63 bytes'
+            yield field, f'Invalid value: "{value}": must be no more than 63 bytes'
 
 
 def _annotation_causes(annotations: Mapping[str, str]) -> Iterator[tuple[str, str]]:

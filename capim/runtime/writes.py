@@ -169,6 +169,13 @@ def new_from_applied(resource: Resource, name: str, body: JsonObject) -> JsonObj
     return {**body, "metadata": {k: v for k, v in metadata.items() if k != "resourceVersion"}}
 
 
+def check_stated_name(name: str, body: JsonObject) -> None:
+    """Refuse an update whose body is about another object. Raises APIError: BadRequest."""
+    metadata = body.get("metadata")
+    if isinstance(metadata, dict):
+        _check_name(name, metadata)
+
+
 def _check_name(name: str, metadata: JsonObject) -> None:
     stated = metadata.get("name", "")
     if not stated:

@@ -285,10 +285,13 @@ _LIFE: Final = [
             post(DEFINITIONS, _rival(shortNames=["widgets"]), compare=False),
             get(_OTHER, until=settled),
             delete(ONE, compare=False),
-            get(ONE, until=lambda answer: answer.status == 404),
+            get(ONE, until=lambda answer: answer.status == 404, timeout_s=60),
             get(
                 _OTHER,
-                until=lambda answer: answer.at("status.acceptedNames.shortNames") is not None,
+                until=lambda answer: (
+                    settled(answer) and answer.at("status.acceptedNames.shortNames") is not None
+                ),
+                timeout_s=60,
             ),
         ],
         (ONE, _OTHER),
@@ -348,8 +351,8 @@ _LIFE: Final = [
         definition(),
         post(WIDGETS, widget(), compare=False),
         delete(ONE),
-        get(ONE, until=lambda answer: answer.status == 404),
-        get(WIDGETS, until=lambda answer: answer.status == 404),
+        get(ONE, until=lambda answer: answer.status == 404, timeout_s=60),
+        get(WIDGETS, until=lambda answer: answer.status == 404, timeout_s=60),
     ),
     case(
         "definition waits for objects with finalizers",
@@ -360,14 +363,15 @@ _LIFE: Final = [
             compare=False,
         ),
         delete(ONE, compare=False),
-        get(WIDGET, until=lambda answer: answer.at("metadata.deletionTimestamp")),
+        get(WIDGET, until=lambda answer: answer.at("metadata.deletionTimestamp"), timeout_s=60),
         get(
             ONE,
             until=lambda answer: "InstanceDeletionInProgress" in str(answer.body),
+            timeout_s=60,
         ),
         post(WIDGETS, widget("b")),
         patch(WIDGET, {"metadata": {"finalizers": None}}, compare=False),
-        get(ONE, until=lambda answer: answer.status == 404),
+        get(ONE, until=lambda answer: answer.status == 404, timeout_s=60),
     ),
 ]
 

@@ -100,7 +100,7 @@ _DISCOVERY: Final = [
         "group goes with its last kind",
         definition(),
         delete(ONE, compare=False),
-        get(f"/apis/{GROUP}", until=lambda answer: answer.status == 404),
+        get(f"/apis/{GROUP}", until=lambda answer: answer.status == 404, timeout_s=60),
         get(WIDGETS),
         get(WIDGET),
     ),
@@ -185,7 +185,7 @@ _VERSIONS: Final = [
             {"spec": {"versions": [version(schema=fields(a=_TEXT, b=_NUMBER))]}},
             compare=False,
         ),
-        get(_V2_WIDGETS, until=lambda answer: answer.status == 404),
+        get(_V2_WIDGETS, until=lambda answer: answer.status == 404, timeout_s=60),
         get(WIDGET),
     ),
     case(
@@ -366,7 +366,7 @@ _OTHERS: Final = [
         post(WIDGETS, widget(), compare=False),
         delete(WIDGET, {"preconditions": {"uid": "x"}}),
         delete(WIDGET, {"propagationPolicy": "Background"}),
-        get(WIDGET, until=lambda answer: answer.status == 404),
+        get(WIDGET, until=lambda answer: answer.status == 404, timeout_s=60),
         delete(WIDGET),
     ),
     case(
