@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _SAFE: Final = "/?&=%,:+~!*'();@$[]-._"
 _REQUEST_TIMEOUT_S: Final = 30
 _POLL_S: Final = 0.1
+#: what a real server says of a kind whose definition has just changed
+_NOT_READY: Final = frozenset({"storage is (re)initializing", "apiserver is shutting down"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,20 @@ class Server:
                 yield response
 
     def send(self, request: Request) -> Answer:
-        """Send a request and return its decoded answer.
+        """Send a request and return its decoded answer; a server that makes itself ready is asked again.
 
         Raises:
             OSError, http.client.HTTPException: no answer.
         """
+        deadline = time.monotonic() + _REQUEST_TIMEOUT_S
+        while True:
+            answer = self._ask(request)
+            is_ready = answer.at("message") not in _NOT_READY
+            if is_ready or time.monotonic() > deadline:
+                return answer
+            time.sleep(_POLL_S)
+
+    def _ask(self, request: Request) -> Answer:
         with self._connection(request) as response:
             kind = response.getheader("Content-Type") or ""
             warnings = tuple(response.headers.get_all("Warning", ()))

@@ -12,6 +12,7 @@ NAME: Final = f"widgets.{GROUP}"
 ONE: Final = f"{DEFINITIONS}/{NAME}"
 WIDGETS: Final = f"/apis/{GROUP}/v1/namespaces/{{ns}}/widgets"
 WIDGET: Final = f"{WIDGETS}/a"
+_SERVED_S: Final = 60
 NAMES: Final = {"plural": "widgets", "kind": "Widget"}
 ANYTHING: Final[dict[str, Any]] = {
     "type": "object",
@@ -51,11 +52,17 @@ def widget(name: str = "a", api: str = "v1", **body: Any) -> dict[str, Any]:
 
 
 def served(definition: dict[str, Any], path: str = WIDGETS) -> list[Step]:
-    """Define a kind and wait until it is served; two steps, none compared."""
+    """Define a kind and wait until it is served and told of; three steps, none compared."""
+    told = f"/apis/{GROUP}/v1"
     return [
         post(DEFINITIONS, definition, compare=False),
-        get(path, until=lambda answer: answer.status == 200, compare=False),
+        get(told, until=_is_there, compare=False, timeout_s=_SERVED_S),
+        get(path, until=_is_there, compare=False, timeout_s=_SERVED_S),
     ]
+
+
+def _is_there(answer: Answer) -> bool:
+    return answer.status == 200
 
 
 def settled(answer: Answer) -> bool:

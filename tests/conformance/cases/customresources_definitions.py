@@ -342,7 +342,7 @@ _LIFE: Final = [
             ONE,
             {
                 **definition(),
-                "metadata": {"name": NAME, "resourceVersion": "{2.metadata.resourceVersion}"},
+                "metadata": {"name": NAME, "resourceVersion": "{3.metadata.resourceVersion}"},
             },
         ),
     ),

@@ -329,7 +329,7 @@ _WRITES: Final = [
             WIDGET,
             {
                 **widget(spec={"a": "ac"}),
-                "metadata": {"name": "a", "resourceVersion": "{2.metadata.resourceVersion}"},
+                "metadata": {"name": "a", "resourceVersion": "{3.metadata.resourceVersion}"},
             },
         ),
         put(f"{WIDGETS}/absent", widget("absent")),
@@ -359,7 +359,7 @@ _VALIDATION: Final = definition(
 _ODD: Final[dict[str, Any]] = {"a": "x", "odd": 1, "deep": {"e": 2, "c": [{"f": 3}]}}
 
 
-_CURRENT: Final = {"name": "a", "resourceVersion": "{8.metadata.resourceVersion}"}
+_CURRENT: Final = {"name": "a", "resourceVersion": "{9.metadata.resourceVersion}"}
 
 
 #: a refused patch is told with the whole object, whose fields stand in another order

@@ -389,7 +389,7 @@ _OTHERS: Final = [
         definition(),
         *(post(WIDGETS, widget(name), compare=False) for name in "abc"),
         get(f"{WIDGETS}?limit=2"),
-        get(f"{WIDGETS}?limit=2&continue={{5.metadata.continue}}"),
+        get(f"{WIDGETS}?limit=2&continue={{6.metadata.continue}}"),
     ),
     case(
         "paths that are not there",
