@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test check fuzz e2e chaos churn bench lock clean
+.PHONY: run test check fuzz e2e chaos churn bench release lock clean
 
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +42,9 @@ chaos: $(STAMP) ## hundreds of schedules of kills, stops and cut connections: AR
 bench: $(STAMP) ## CAPIM beside the Go in-memory provider, both lines of Cluster API (needs Go)
 	$(BIN)/python -m tests.e2e.measure --line 1.7 $(ARGS)
 	$(BIN)/python -m tests.e2e.measure --line 1.14 $(ARGS)
+
+release: $(STAMP) ## what clusterctl installs from: make release VERSION=v0.1.0 [IMAGE=...] (needs kubectl)
+	$(BIN)/python -m tools.release --version "$(VERSION)" --image "$(IMAGE)"
 
 lock: ## write requirements.lock anew
 	$(BIN)/pip-compile --quiet --extra dev --extra build --generate-hashes --allow-unsafe --strip-extras \

@@ -36,7 +36,7 @@ class ControlPlane(Testbed):
         folder.mkdir(parents=True, exist_ok=True)
         programs = build.ensure(_PROGRAMS)
         port = ports.free_ports(1)[0]
-        real = cls("1.14", folder, programs, authority.Authority("real"), port, admission=())
+        real = cls("1.14", folder, programs, authority.Authority("real"), port, flags=())
         try:
             real._write_files()
             real._start_api_server()

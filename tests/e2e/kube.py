@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 JsonObject: TypeAlias = dict[str, Any]
 
 _CAPI: Final = "cluster.x-k8s.io"
+_ADMISSION: Final = "admissionregistration.k8s.io"
 #: kind -> (group, plural, namespaced); the version of Cluster API's groups is the line's
 _KINDS: Final[dict[str, tuple[str, str, bool]]] = {
     "Namespace": ("", "namespaces", False),
@@ -29,6 +30,8 @@ _KINDS: Final[dict[str, tuple[str, str, bool]]] = {
     "ConfigMap": ("", "configmaps", True),
     "Event": ("", "events", True),
     "CustomResourceDefinition": ("apiextensions.k8s.io", "customresourcedefinitions", False),
+    "MutatingWebhookConfiguration": (_ADMISSION, "mutatingwebhookconfigurations", False),
+    "ValidatingWebhookConfiguration": (_ADMISSION, "validatingwebhookconfigurations", False),
     "Cluster": (_CAPI, "clusters", True),
     "ClusterClass": (_CAPI, "clusterclasses", True),
     "Machine": (_CAPI, "machines", True),
@@ -54,7 +57,7 @@ _KINDS: Final[dict[str, tuple[str, str, bool]]] = {
     "DevMachineTemplate": (f"infrastructure.{_CAPI}", "devmachinetemplates", True),
 }
 #: group -> version, where it is not the line's contract
-_VERSIONS: Final = {"": "v1", "apiextensions.k8s.io": "v1"}
+_VERSIONS: Final = {"": "v1", "apiextensions.k8s.io": "v1", _ADMISSION: "v1"}
 
 
 class KubeError(RuntimeError):

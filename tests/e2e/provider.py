@@ -97,16 +97,25 @@ class CapimProvider:
 
     name = "capim"
 
-    def __init__(self, testbed: Testbed, *, port_count: int, journal: bool = False) -> None:
+    def __init__(
+        self,
+        testbed: Testbed,
+        *,
+        port_count: int,
+        journal: bool = False,
+        kubeconfig: Path | None = None,
+        port_range: range | None = None,
+    ) -> None:
         self._testbed = testbed
         self._former: list[Process] = []  # killed coordinators, whose workers live on
         self.manager = Manager.on_free_ports("capim", _DEPLOY / "default")
-        self.ports = ports.free_range(port_count)
+        self.ports = port_range or ports.free_range(port_count)
         # not in the testbed's folder: a Unix socket's path has room for a hundred characters
         self.runtime = tempfile.mkdtemp(prefix="capim-e2e-")
         [self._debug_port] = ports.free_ports(1)
         self.journal_flag = f"--state-dir={self.runtime}/state"
         self._flags = [self.journal_flag] if journal else []
+        self.kubeconfig = kubeconfig or testbed.kubeconfig
         documents = manifests.kustomize(self.manager.config)
         testbed.install_definitions(documents, self.manager.webhook_port)
         self._process = self.start()
@@ -121,7 +130,7 @@ class CapimProvider:
         """Return the manager's flags."""
         given = ports or self.ports
         return [
-            f"--kubeconfig={self._testbed.kubeconfig}",
+            f"--kubeconfig={self.kubeconfig}",
             *self.manager.arguments(self._testbed.webhook_certs),
             "--advertise-host=127.0.0.1",
             f"--port-range={given[0]}-{given[-1]}",
@@ -146,6 +155,11 @@ class CapimProvider:
         self._testbed.processes.append(self._process)
         self._testbed.wait_ready(self.manager, self._process)
         return self._process
+
+    @property
+    def log(self) -> Path:
+        """What it writes to standard error."""
+        return self._process.log
 
     def kill_coordinator(self) -> None:
         """Kill the coordinator as a crash would; its workers live on."""

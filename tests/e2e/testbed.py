@@ -87,8 +87,9 @@ class Testbed:
     bin: Path
     authority: authority.Authority
     port: int  #: kube-apiserver's
-    #: no controller here makes the default service accounts that pods would need
-    admission: tuple[str, ...] = ("--disable-admission-plugins=ServiceAccount",)
+    #: kube-apiserver's, beside what every one here gets; no controller makes the default service
+    #: accounts that pods would need
+    flags: tuple[str, ...] = ("--disable-admission-plugins=ServiceAccount",)
     kube: Kube = field(init=False)
     processes: list[Process] = field(default_factory=list)
 
@@ -274,7 +275,7 @@ class Testbed:
             f"--service-account-key-file={certs / 'sa.pub'}",
             f"--service-account-signing-key-file={certs / 'sa.key'}",
             "--service-cluster-ip-range=10.0.0.0/24",
-            *self.admission,
+            *self.flags,
             "--enable-priority-and-fairness=false",
             f"--cert-dir={self.folder / 'apiserver'}",
         ]

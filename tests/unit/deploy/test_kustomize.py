@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import shutil
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,34 +16,12 @@ import yaml
 
 from capim.api import infrastructure
 from coordinator.admission import WEBHOOKS
+from tests.unit.deploy.assemble import DEPLOY, PREFIX, kustomization, load, resource_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from capim.api.meta import JsonObject
 
-DEPLOY = Path(__file__).parents[3] / "deploy"
 DEFAULT = DEPLOY / "default"
-PREFIX = "capim-"
-
-
-def load(path: Path) -> list[JsonObject]:
-    return [document for document in yaml.safe_load_all(path.read_text("utf-8")) if document]
-
-
-def kustomization(folder: Path) -> JsonObject:
-    (found,) = load(folder / "kustomization.yaml")
-    return found
-
-
-def resource_files(folder: Path) -> Iterator[Path]:
-    """Yield every manifest that a kustomization builds from, following it into other folders."""
-    for name in kustomization(folder)["resources"]:
-        path = (folder / name).resolve()
-        if path.is_dir():
-            yield from resource_files(path)
-        else:
-            yield path
 
 
 @functools.cache
@@ -96,17 +73,18 @@ def container(documents: tuple[JsonObject, ...]) -> JsonObject:
 
 
 def test_every_file_is_used_and_every_used_file_exists() -> None:
-    used = {path.resolve() for path in resource_files(DEFAULT)}
-    for folder in DEPLOY.glob("*/kustomization.yaml"):
-        spec = kustomization(folder.parent)
-        extra = [patch["path"] for patch in spec.get("patches", [])] + spec.get(
-            "configurations", []
-        )
-        used |= {folder.resolve(), *((folder.parent / name).resolve() for name in extra)}
+    used = set()
+    for folder in (path.parent for path in DEPLOY.rglob("kustomization.yaml")):
+        spec = kustomization(folder)
+        extra = [patch["path"] for patch in spec.get("patches", []) if "path" in patch]
+        extra += ["kustomization.yaml", *spec.get("configurations", [])]
+        used |= {(folder / name).resolve() for name in extra} | set(resource_files(folder))
     used |= {path.resolve() for path in (DEPLOY / "templates").iterdir()}
     used |= {(DEPLOY / "metadata.yaml").resolve()}
     assert sorted(path for path in used if not path.is_file()) == []
     assert sorted(set(DEPLOY.rglob("*.yaml")) - used) == []
+    folders = {path.parent for path in DEPLOY.rglob("kustomization.yaml")}
+    assert {path.parent.name for path in folders} <= {"deploy", "components", "overlays"}
 
 
 def test_every_replacement_has_its_source_and_targets() -> None:
