@@ -237,7 +237,7 @@ def test_overlays_are_taken(management: Management, overlay: str, tmp_path: Path
     assert len(said.splitlines()) == len(documents)
     pods = [_pod(item) for item in documents if item["kind"] in {"Deployment", "StatefulSet"}]
     _kubectl("create", *dry, config=config, documents=pods)
-    pods[0]["spec"]["containers"][0]["securityContext"]["privileged"] = True
+    pods[0]["spec"]["securityContext"]["runAsNonRoot"] = False
     with pytest.raises(AssertionError, match="violates PodSecurity"):
         _kubectl("create", *dry, config=config, documents=pods[:1])
 
