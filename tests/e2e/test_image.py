@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tests.e2e import build
 from tests.support.dockerfile import instructions
@@ -15,7 +16,8 @@ from tests.support.dockerfile import instructions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_FOLDER = "/opt/capim"
+_VENV: Final = "/opt/capim"
+_CONSTRAINTS: Final = "/tmp/constraints.txt"  # noqa: S108 (the image's)
 
 
 def test_the_run_steps_make_a_manager(tmp_path: Path) -> None:
@@ -23,11 +25,12 @@ def test_the_run_steps_make_a_manager(tmp_path: Path) -> None:
     source, target = tmp_path / "src", tmp_path / "capim"
     source.mkdir()
     _copy(source)
-    # python3 as the image has it: this interpreter, nothing of this environment
+    places = {_VENV: str(target), _CONSTRAINTS: str(tmp_path / "constraints.txt")}
     commands = [
-        command.replace(_FOLDER, str(target)).replace("/tmp/", f"{tmp_path}/")  # noqa: S108
+        re.sub("|".join(places), lambda match: places[match[0]], command)
         for command in _commands("build")
     ]
+    # an interpreter as the image has it: nothing of this environment
     base = Path(sys.base_prefix, "bin")
     clean = {**os.environ, "PATH": f"{base}:{os.environ['PATH']}"}
     for name in ("PYTHONPATH", "VIRTUAL_ENV"):
