@@ -117,7 +117,7 @@ class InitializedCluster(Testbed):
         return file
 
     def used_rights(self, account: str) -> set[tuple[str, str]]:
-        """Return what a service account was allowed: pairs of `group/resource` and verb."""
+        """Return what a service account has asked for: pairs of `group/resource` and verb."""
         found = set()
         for line in (self.folder / "audit.log").read_text().splitlines():
             event = json.loads(line)
