@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from capim.api.errors import APIError
 from capim.api.gvk import GVK, split_api_version
 from capim.api.kubernetes_versions import lookup
+from capim.api.meta import parse_time
 from capim.runtime.kinds.rules import complete
 from capim.runtime.manifests import addons, defaults, kubeadm, nodes, pods
 from capim.runtime.objects import DeleteOptions
@@ -59,6 +60,13 @@ class Inhabitants:
             if error.code == 404:
                 return None
             raise
+
+    def begun(self) -> float | None:
+        """Return when the cluster began, in seconds since the epoch, None before it did."""
+        system = self.find("Namespace", "", defaults.SYSTEM)
+        if system is None:
+            return None
+        return parse_time(system.json()["metadata"]["creationTimestamp"])
 
     def _ensure(self, body: JsonObject, uid: str) -> None:
         """Make an object unless it is there; a namespace that is being deleted takes none."""

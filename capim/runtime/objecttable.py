@@ -22,6 +22,7 @@ class ObjectTable:
     def __init__(self) -> None:
         self._objects: dict[str, Stored] = {}
         self._keys: list[str] = []
+        self.edition = 0  #: grows with every change
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -36,11 +37,13 @@ class ObjectTable:
         if key not in self._objects:
             insort(self._keys, key)
         self._objects[key] = stored
+        self.edition += 1
 
     def remove(self, key: str) -> None:
         """Remove the object at a key. Raises KeyError."""
         del self._objects[key]
         del self._keys[bisect_left(self._keys, key)]
+        self.edition += 1
 
     def span(self, namespace: str | None, start: str = "") -> tuple[int, int]:
         """Return the positions [first, last) of a namespace (None: of all) from a key on."""
@@ -51,8 +54,19 @@ class ObjectTable:
 
     def slice(self, first: int, last: int) -> Iterator[Stored]:
         """Yield the objects at these positions, in order."""
-        objects = self._objects
-        return (objects[key] for key in self._keys[first:last])
+        return map(self._objects.__getitem__, self._keys[first:last])
+
+    def own(self) -> Iterator[Stored]:
+        """Yield the objects that this cluster wrote, in no certain order."""
+        return iter(self._objects.values())
+
+    def lost(self) -> Iterator[Stored]:
+        """Yield the objects the cluster was born with and deleted, as they were."""
+        return iter(())
+
+    def is_born(self, key: str) -> bool:
+        """Tell whether the cluster was born with an object at this key."""
+        return False
 
     def validate(self) -> None:
         """Raise AssertionError where an invariant is broken; for tests."""

@@ -2,7 +2,7 @@
 
 Rules only add: a request is allowed by the first rule that covers it, looked for in the bindings of the
 cluster and then in those of the namespace, each in the order of their names. Members of system:masters
-are not asked. Bindings and roles are decoded when they are first met and kept until they change.
+are not asked. Bindings and roles are decoded when they are first met, until one of their kind changes.
 
 Source: k8s.io/kubernetes pkg/registry/rbac/validation and plugin/pkg/auth/authorizer/rbac; reasons are
 theirs. Departure: the Node authorizer is not here, as no kubelet asks.
@@ -10,7 +10,7 @@ theirs. Departure: the Node authorizer is not here, as no kubelet asks.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from capim.api.errors import APIError, not_found
 from capim.api.gvk import GVR
@@ -21,14 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from capim.api.meta import JsonObject
-    from capim.runtime.objects import Stored
+    from capim.api.resources import Resource
     from capim.runtime.resourcegroup import ResourceGroup
 
 _GROUP: Final = "rbac.authorization.k8s.io"
 _ALL: Final = "*"
-#: more than a cluster has; those that are deleted must not stay for ever
-_DECODED_LIMIT: Final = 2048
+#: more roles, and namespaces, than are asked for; those that are deleted must not stay for ever
+_KEPT_LIMIT: Final = 512
 _PLURALS: Final = {"Role": "roles", "ClusterRole": "clusterroles"}
+
+
+_Binding: TypeAlias = tuple[str, "JsonObject"]  #: name and body
 
 
 class _Grant(NamedTuple):
@@ -39,12 +42,38 @@ class _Grant(NamedTuple):
     error: str = ""
 
 
+class _Index:
+    """The bindings of one kind in one place, found by those they name."""
+
+    def __init__(self, edition: int, bindings: list[_Binding], namespace: str) -> None:
+        self.edition = edition  #: of the table it was made of
+        self._bindings = bindings
+        self._places: dict[str, list[int]] = {}  #: who is named -> places of bindings
+        for place, (_, body) in enumerate(bindings):
+            for subject in body.get("subjects") or ():
+                self._places.setdefault(_key_of(subject, namespace), []).append(place)
+
+    def of(self, user: User) -> list[_Binding]:
+        """Return the bindings that name a user or a group of his."""
+        keys = (f"User {user.name}", *(f"Group {group}" for group in user.groups))
+        places = {place for key in keys for place in self._places.get(key, ())}
+        return [self._bindings[place] for place in sorted(places)]
+
+
+def _key_of(subject: JsonObject, namespace: str) -> str:
+    name = subject.get("name", "")
+    if subject.get("kind") == "ServiceAccount":
+        return f"User {account_user(subject.get('namespace') or namespace, name)}"
+    return f"{subject.get('kind')} {name}"
+
+
 class RoleBased:
     """The authorizer of one cluster."""
 
     def __init__(self, group: ResourceGroup) -> None:
         self._group = group
-        self._decoded: dict[str, tuple[int, JsonObject]] = {}
+        self._rules: dict[tuple[str, str, str], tuple[int, list[JsonObject]]] = {}
+        self._indexes: dict[tuple[str, str], _Index] = {}
 
     def authorize(self, asked: Attributes) -> Decision:
         """Decide one request; the reason of a refusal names roles that are not there."""
@@ -79,16 +108,26 @@ class RoleBased:
         Raises:
             APIError: NotFound, or BadRequest for a kind that is no role.
         """
-        kind = str(reference.get("kind", ""))
+        kind, name = str(reference.get("kind", "")), str(reference.get("name", ""))
         if kind not in _PLURALS:
             raise APIError("BadRequest", 400, f'unsupported role reference kind: "{kind}"')
         where = namespace if kind == "Role" else ""
-        name = str(reference.get("name", ""))
+        resource = self._resource(_PLURALS[kind])
+        edition = self._group.store.table(resource.group_resource).edition
+        known = self._rules.get((kind, where, name))
+        if known is None or known[0] != edition:
+            known = (edition, self._read_rules(resource, where, name))
+            if len(self._rules) >= _KEPT_LIMIT:
+                self._rules.clear()
+            self._rules[kind, where, name] = known
+        return known[1]
+
+    def _read_rules(self, resource: Resource, namespace: str, name: str) -> list[JsonObject]:
         try:
-            stored = self._group.get(self._resource(_PLURALS[kind]), where, name)
-        except APIError as error:
-            raise not_found(kind.lower(), _GROUP, name) from error  # as a lister names a kind
-        return self._json(stored).get("rules") or []
+            stored = self._group.get(resource, namespace, name)
+        except APIError as error:  # named as a lister names a kind
+            raise not_found(resource.singular, _GROUP, name) from error
+        return stored.json().get("rules") or []
 
     def _grants(self, user: User, namespace: str) -> Iterator[_Grant]:
         yield from self._bound(user, "clusterrolebindings", "ClusterRoleBinding", "")
@@ -97,9 +136,7 @@ class RoleBased:
 
     def _bound(self, user: User, plural: str, kind: str, namespace: str) -> Iterator[_Grant]:
         """Yield what the bindings of one kind grant."""
-        page = self._group.list(self._resource(plural), namespace or None)
-        for stored in page.items:
-            body = self._json(stored)
+        for name, body in self._bindings(user, plural, namespace):
             subject = _subject_of(user, body.get("subjects") or [], namespace)
             if subject is None:
                 continue
@@ -109,22 +146,27 @@ class RoleBased:
             except APIError as error:
                 yield _Grant(None, "", error.message)
                 continue
-            name = f"{stored.name}/{namespace}" if namespace else stored.name
+            shown = f"{name}/{namespace}" if namespace else name
             role = f'{reference["kind"]} "{reference["name"]}"'
-            source = f'{kind} "{name}" of {role} to {_described(subject, namespace)}'
+            source = f'{kind} "{shown}" of {role} to {_described(subject, namespace)}'
             for rule in rules:
                 yield _Grant(rule, source)
 
+    def _bindings(self, user: User, plural: str, namespace: str) -> list[_Binding]:
+        """Return the bindings that may name a user, in the order of their names."""
+        resource = self._resource(plural)
+        edition = self._group.store.table(resource.group_resource).edition
+        index = self._indexes.get((plural, namespace))
+        if index is None or index.edition != edition:
+            page = self._group.list(resource, namespace or None)
+            index = _Index(edition, [(it.name, it.json()) for it in page.items], namespace)
+            if len(self._indexes) >= _KEPT_LIMIT:
+                self._indexes.clear()
+            self._indexes[plural, namespace] = index
+        return index.of(user)
+
     def _resource(self, plural: str) -> Any:
         return self._group.resources.by_gvr(GVR(_GROUP, "v1", plural))
-
-    def _json(self, stored: Stored) -> JsonObject:
-        known = self._decoded.get(stored.uid)
-        if known is None or known[0] != stored.resource_version:
-            if len(self._decoded) >= _DECODED_LIMIT:
-                self._decoded.clear()
-            known = self._decoded[stored.uid] = (stored.resource_version, stored.json())
-        return known[1]
 
 
 _RESOURCE_FIELDS: Final = ("verbs", "apiGroups", "resources", "resourceNames")

@@ -42,12 +42,13 @@ from capim.runtime.views import changed_form, new_form
 from capim.wire.managedfields import same_but_for_times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from capim.api.meta import JsonObject
     from capim.api.resources import Resource, ResourceTable
+    from capim.runtime.baselayer import Base
     from capim.runtime.kinds.rules import BuiltinRules
-    from capim.runtime.objects import Change, EventType
+    from capim.runtime.objects import Change
     from capim.runtime.watchlog import WatchLog
     from capim.wire.managedfields import Entries
     from capim.wire.selectors import FieldSelector, LabelSelector
@@ -93,11 +94,12 @@ class ResourceGroup:
         rules: BuiltinRules | None = None,
         track_fields: bool = True,
         kubelets: bool = False,
+        base: Base | None = None,
     ) -> None:
         self._clock = clock
         self._new_uid = new_uid
         self._require_namespace = require_namespace
-        self._store = Store(resources, first_version, history_events, history_bytes)
+        self._store = Store(resources, first_version, history_events, history_bytes, base)
         self._fields = FieldManagement(clock, tracking=track_fields)
         self._lifecycle = Lifecycle(self._store, clock, kubelets=kubelets)
         self._gc = GarbageCollector(self._store, self._lifecycle)
@@ -129,22 +131,10 @@ class ResourceGroup:
         """The last changes, as far back as they are held."""
         return self._store.log
 
-    def objects_at_floor(self) -> Iterable[Stored]:
-        """Return the objects as they were where history begins: with it, they are what there is now."""
-        return self._store.at_floor()
-
-    def restore(
-        self, objects: Iterable[Stored], changes: Iterable[tuple[EventType, Stored]]
-    ) -> None:
-        """Become what an earlier life was: a new group takes its objects, then its history.
-
-        Both are read as they are needed: a definition among them decides how what follows is read.
-        `settle` must follow.
-        """
-        for stored in objects:
-            self._store.load(stored)
-        for event, stored in changes:
-            self._store.replay(event, stored)
+    @property
+    def store(self) -> Store:
+        """What the group keeps, for who writes it down and restores it; `settle` must follow that."""
+        return self._store
 
     def settle(self) -> None:
         """Do what follows from a restored life; nothing, where that life had come to rest."""

@@ -14,10 +14,11 @@ from capim.runtime.subscriptions import Subscriptions
 from capim.runtime.watchlog import WatchLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from capim.api.meta import JsonObject
     from capim.api.resources import Resource, ResourceTable
+    from capim.runtime.baselayer import Base
     from capim.runtime.objects import EventType
     from capim.wire.managedfields import Entries
 
@@ -38,9 +39,16 @@ class Store:
     """Objects, versions and history. Knows no rules: callers have checked what they commit."""
 
     def __init__(
-        self, resources: ResourceTable, first_version: int, history_events: int, history_bytes: int
+        self,
+        resources: ResourceTable,
+        first_version: int,
+        history_events: int,
+        history_bytes: int,
+        base: Base | None = None,
     ) -> None:
         self.resources = resources
+        self._base = base
+        first_version = max(first_version, 0 if base is None else base.last_version)
         self.version = first_version
         self.log = WatchLog(first_version, history_events, history_bytes)
         self.subscriptions = Subscriptions()
@@ -51,7 +59,9 @@ class Store:
         """Return the objects of a kind; a kind nobody wrote yet has an empty table."""
         table = self._tables.get(group_resource)
         if table is None:
-            table = self._tables[group_resource] = ObjectTable()
+            base = self._base
+            table = ObjectTable() if base is None else base.table(group_resource)
+            self._tables[group_resource] = table
         return table
 
     def tables(self) -> Iterator[ObjectTable]:
@@ -88,6 +98,27 @@ class Store:
             self.observe(change)
         return stored
 
+    def restore(
+        self,
+        objects: Iterable[Stored],
+        changes: Iterable[tuple[EventType, Stored]],
+        lost: Iterable[ObjectRef] = (),
+    ) -> None:
+        """Become what an earlier life was: take its objects, then its history.
+
+        Args:
+            objects: those of `at_floor`.
+            changes: what came after. Both are read as they are needed: a definition among them decides
+                how what follows is read.
+            lost: those of `lost_at_floor`.
+        """
+        for ref in lost:
+            self.lose(ref)
+        for stored in objects:
+            self.load(stored)
+        for event, stored in changes:
+            self.replay(event, stored)
+
     def load(self, stored: Stored) -> None:
         """Put an object of an earlier life where it was; it is no change of this one."""
         self.table(stored.resource.group_resource).put(stored)
@@ -107,18 +138,31 @@ class Store:
         self.log.clear(self.version)
 
     def at_floor(self) -> Iterator[Stored]:
-        """Yield the objects as they were where history begins; definitions of kinds come first."""
-        objects = {
-            ref_of(stored): stored
-            for table in self.tables()
-            for stored in table.slice(0, len(table))
-        }
+        """Yield the cluster's own objects as they were where history begins; definitions come first."""
+        objects = {ref_of(stored): stored for table in self.tables() for stored in table.own()}
         for change in self.log.newest_first():
             if change.previous is None:
                 del objects[ref_of(change.stored)]
             else:
                 objects[ref_of(change.stored)] = change.previous
         return iter(sorted(objects.values(), key=lambda stored: stored.resource.custom))
+
+    def lost_at_floor(self) -> Iterator[Stored]:
+        """Yield what the cluster was born with and what was gone where history begins."""
+        lost = {ref_of(stored): stored for table in self.tables() for stored in table.lost()}
+        for change in self.log.newest_first():
+            ref = ref_of(change.stored)
+            if change.type == "DELETED":
+                lost.pop(ref, None)
+            elif change.previous is None and self.table(ref.group_resource).is_born(ref.key):
+                lost[ref] = change.stored
+        return iter(lost.values())
+
+    def lose(self, ref: ObjectRef) -> None:
+        """Let an object that the cluster was born with be gone: it went in an earlier life."""
+        table = self.table(ref.group_resource)
+        if table.get(ref.key) is not None:
+            table.remove(ref.key)
 
     def _apply(self, change: Change) -> None:
         stored = change.stored

@@ -25,12 +25,13 @@ from capim.api.meta import format_time
 from capim.api.resources import WORKLOAD_RESOURCES
 from capim.api.workload import Phase, Simulation
 from capim.runtime.addresses import NodeAddresses, PodRanges
+from capim.runtime.baselayer import Base
 from capim.runtime.controllers.manager import ControllerManager
 from capim.runtime.etcdmembers import EtcdCluster, EtcdError, identity
 from capim.runtime.inhabitants import Inhabitants, derived_uid
 from capim.runtime.kinds.rules import BuiltinRules
 from capim.runtime.machines import SimulatedMachine
-from capim.runtime.manifests import pods
+from capim.runtime.manifests import bootstrap, pods
 from capim.runtime.resourcegroup import ResourceGroup
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from capim.api.gvk import NamespacedName
     from capim.api.meta import JsonObject
     from capim.api.workload import ClusterSpec, MachineProgress, MachineSpec
+    from capim.runtime.baselayer import Values
     from capim.runtime.etcdmembers import Member
 
 
@@ -58,6 +60,7 @@ class WorkloadCluster:
         self._spec = spec
         self._clock = clock
         self._moment: float | None = None  # the time of the event being applied
+        self._base = Base(bootstrap.layer(), spec.uid, self._base_values)
         self.group = ResourceGroup(
             WORKLOAD_RESOURCES,
             clock=self._time,
@@ -65,6 +68,7 @@ class WorkloadCluster:
             first_version=first_version,
             rules=BuiltinRules(service_cidr=spec.service_cidr),
             kubelets=simulation is Simulation.PODS,
+            base=self._base,
         )
         self.etcd = EtcdCluster(
             identity(spec.uid, "cluster"), revision=lambda: self.group.resource_version
@@ -177,6 +181,7 @@ class WorkloadCluster:
         if spec.uid != self._spec.uid:
             raise ValueError(f"cluster {self.key} has uid {self._spec.uid}, not {spec.uid}")
         self._spec = spec
+        self._base.forget_values()
         if self._authorities_since == math.inf and _has_authorities(spec):
             self._authorities_since = self._clock()
             for machine in self._machines.values():
@@ -306,6 +311,11 @@ class WorkloadCluster:
         if self.serving and not self._advancing:
             self.on_work()
 
+    def _base_values(self) -> Values:
+        control_planes = (it for it in self._machines.values() if it.spec.control_plane)
+        address = next((it.address for it in control_planes), "")
+        return bootstrap.values(self._spec, self._inhabitants.begun() or self._clock(), address)
+
     def _root_ca(self) -> str:
         return self._spec.ca.certificate.decode("ascii") if self._spec.ca else ""
 
@@ -362,6 +372,7 @@ class WorkloadCluster:
         for component in (pods.API_SERVER, pods.SCHEDULER, pods.CONTROLLER_MANAGER):
             self._inhabitants.add_pod(component, self._spec, machine, at)
         self._inhabitants.init_cluster(self._spec, machine.spec.version)
+        self._base.forget_values()
         self._api_servers.add(machine.spec.name)
 
 

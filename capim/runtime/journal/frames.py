@@ -26,11 +26,16 @@ class DamageError(ValueError):
 
 
 class ObjectFrame(NamedTuple):
-    """One object as it is stored."""
+    """One object as it is stored; where `data` is a key, one the cluster was born with, and which is gone."""
 
     api_version: str
     kind: str
     data: bytes
+
+    @property
+    def lost(self) -> str:
+        """The key of an object that is gone, empty for one that is there."""
+        return "" if self.data.startswith(b"{") else self.data.decode()
 
 
 class ChangeFrame(NamedTuple):

@@ -91,7 +91,10 @@ class Recorder:
         history = cluster.group.history
         return Frame(
             history.floor,
-            [_object_frame(stored) for stored in cluster.group.objects_at_floor()],
+            [
+                *(_lost_frame(stored) for stored in cluster.group.store.lost_at_floor()),
+                *(_object_frame(stored) for stored in cluster.group.store.at_floor()),
+            ],
             _change_frames(history.since(history.floor)),
             {name: self._machine(name) for name in cluster.machines},
             etcd_record(cluster.etcd),
@@ -104,6 +107,11 @@ class Recorder:
 
 def _object_frame(stored: Stored) -> ObjectFrame:
     return ObjectFrame(stored.resource.api_version, stored.resource.kind, stored.data)
+
+
+def _lost_frame(stored: Stored) -> ObjectFrame:
+    resource = stored.resource
+    return ObjectFrame(resource.api_version, resource.kind, stored.key.encode())
 
 
 def _change_frames(changes: Iterable[Change]) -> list[ChangeFrame]:

@@ -8,11 +8,13 @@ from capim.api.gvk import GVK, split_api_version
 from capim.runtime.journal.frames import DamageError
 from capim.runtime.journal.records import machine_of, restore_etcd
 from capim.runtime.objects import Stored, decode
+from capim.runtime.store import ObjectRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from capim.api.meta import JsonObject
+    from capim.api.resources import Resource
     from capim.runtime.journal.frames import Frame
     from capim.runtime.objects import EventType
     from capim.runtime.workload import WorkloadCluster
@@ -33,7 +35,8 @@ def restore(cluster: WorkloadCluster, frames: Sequence[Frame]) -> None:
         DamageError: the frames make no sense. The cluster is half filled then, and of no use.
     """
     try:
-        cluster.group.restore(_objects(cluster, frames[0]), _changes(cluster, frames))
+        objects, changes = _objects(cluster, frames[0]), _changes(cluster, frames)
+        cluster.group.store.restore(objects, changes, _lost(cluster, frames[0]))
         for name, record in _last_machines(frames):
             cluster.restore_machine(machine_of(cluster.key, name, record))
         restore_etcd(cluster.etcd, _last_etcd(frames))
@@ -42,7 +45,16 @@ def restore(cluster: WorkloadCluster, frames: Sequence[Frame]) -> None:
 
 
 def _objects(cluster: WorkloadCluster, base: Frame) -> Iterator[Stored]:
-    return (_stored(cluster, *item) for item in base.objects)
+    return (_stored(cluster, *item) for item in base.objects if not item.lost)
+
+
+def _lost(cluster: WorkloadCluster, base: Frame) -> list[ObjectRef]:
+    """Return what the cluster was born with and what was gone; none of it is of a custom kind."""
+    return [
+        ObjectRef(_resource(cluster, item.api_version, item.kind).group_resource, item.lost)
+        for item in base.objects
+        if item.lost
+    ]
 
 
 def _changes(
@@ -56,10 +68,14 @@ def _changes(
 
 
 def _stored(cluster: WorkloadCluster, api_version: str, kind: str, data: bytes) -> Stored:
+    return decode(_resource(cluster, api_version, kind), data)
+
+
+def _resource(cluster: WorkloadCluster, api_version: str, kind: str) -> Resource:
     resource = cluster.group.resources.by_gvk(GVK(*split_api_version(api_version), kind))
     if resource is None:
         raise DamageError(f"the table of served kinds has no {api_version} {kind}")
-    return decode(resource, data)
+    return resource
 
 
 def _last_machines(frames: Sequence[Frame]) -> Iterator[tuple[str, JsonObject]]:

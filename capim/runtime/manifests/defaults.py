@@ -169,50 +169,11 @@ def priority_classes() -> list[JsonObject]:
     ]
 
 
-def _needed_roles() -> list[JsonObject]:
-    """Return those of the API server's own roles that kubeadm's bindings name."""
-    requests, certificates = "certificatesigningrequests", "certificates.k8s.io"
-    approvers = [
-        role(
-            f"system:{certificates}:{requests}:{signer}",
-            "",
-            [rule([certificates], [f"{requests}/{signer}"], ["create"])],
-        )
-        for signer in ("nodeclient", "selfnodeclient")
-    ]
-    join = rule([certificates], [requests], ["create", "get", "list", "watch"])
-    proxy = [
-        rule([""], ["endpoints", "services"], ["list", "watch"]),
-        rule([""], ["nodes"], ["get", "list", "watch"]),
-        rule(["", "events.k8s.io"], ["events"], ["create", "patch", "update"]),
-        rule(["networking.k8s.io"], ["servicecidrs"], ["list", "watch"]),
-        rule(["discovery.k8s.io"], ["endpointslices"], ["list", "watch"]),
-    ]
-    roles = [
-        *approvers,
-        role("system:node-bootstrapper", "", [join]),
-        role("system:node-proxier", "", proxy),
-    ]
-    for made in roles:
-        made["metadata"] |= {
-            "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"},
-            "annotations": {f"{RBAC.replace('k8s', 'kubernetes')}/autoupdate": "true"},
-        }
-    return roles
-
-
 def bootstrap_objects(service_cidr: str, ca_certificate: str) -> list[JsonObject]:
-    """Return what the API server and the controller manager of a new cluster make, namespaces aside."""
-    everything = [
-        rule(["*"], ["*"], ["*"]),
-        {"nonResourceURLs": ["*"], "verbs": ["*"]},
-    ]
+    """Return what the API server and its controllers make of a cluster's own, namespaces aside."""
     names = [item["metadata"]["name"] for item in namespaces()]
     return [
-        role("cluster-admin", "", everything),
-        *_needed_roles(),
-        binding("cluster-admin", "", "cluster-admin", group("system:masters")),
-        *(service_account("default", name) for name in names),
+        service_account("default", NODE_LEASE),  # the others are in what every cluster has
         *(root_ca(name, ca_certificate) for name in names),
         kubernetes_service(service_cidr),
         *priority_classes(),

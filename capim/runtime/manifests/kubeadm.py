@@ -111,8 +111,17 @@ def discovery_kubeconfig(cluster: ClusterSpec) -> str:
     )
 
 
+def shared_objects() -> list[JsonObject]:
+    """Return what `kubeadm init` of every version creates alike in every cluster."""
+    return [
+        *_config_map_access("kubeadm:nodes-kubeadm-config", "kubeadm-config"),
+        *_config_map_access("kubeadm:kubelet-config", "kubelet-config"),
+        *_bootstrap_access(),
+    ]
+
+
 def objects(cluster: ClusterSpec, version: str) -> list[JsonObject]:
-    """Return what `kubeadm init` of this version creates, add-ons aside."""
+    """Return what `kubeadm init` of this version creates in this cluster, add-ons aside."""
     return [
         new_object("v1", "ConfigMap", "kubeadm-config", SYSTEM)
         | {"data": {"ClusterConfiguration": cluster_configuration(cluster, version)}},
@@ -120,9 +129,6 @@ def objects(cluster: ClusterSpec, version: str) -> list[JsonObject]:
         | {"data": {"kubelet": kubelet_configuration(cluster)}},
         new_object("v1", "ConfigMap", "cluster-info", PUBLIC)
         | {"data": {"kubeconfig": discovery_kubeconfig(cluster)}},
-        *_config_map_access("kubeadm:nodes-kubeadm-config", "kubeadm-config"),
-        *_config_map_access("kubeadm:kubelet-config", "kubelet-config"),
-        *_bootstrap_access(),
         *_cluster_admins(lookup(version).line.minor),
     ]
 

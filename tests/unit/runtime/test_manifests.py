@@ -11,7 +11,7 @@ from capim.api.gvk import GVK, NamespacedName, split_api_version
 from capim.api.kubernetes_versions import LINES
 from capim.api.resources import WORKLOAD_RESOURCES
 from capim.api.workload import ClusterSpec, KeyPair, MachineSpec
-from capim.runtime.manifests import addons, defaults, kubeadm, nodes, pods
+from capim.runtime.manifests import addons, bootstrap, defaults, kubeadm, nodes, pods
 
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
@@ -34,6 +34,7 @@ def node(machine: MachineSpec) -> JsonObject:
 
 def everything(version: str = "v1.35.0") -> list[JsonObject]:
     return [
+        *bootstrap.objects(),
         *defaults.namespaces(),
         *defaults.bootstrap_objects(CLUSTER.service_cidr, "certificate"),
         *kubeadm.objects(CLUSTER, version),

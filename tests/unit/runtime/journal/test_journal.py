@@ -262,6 +262,20 @@ def test_history_that_went_on_without_the_journal_begins_it_anew() -> None:
     assert picture(written.life_after().cluster) == picture(written.cluster)
 
 
+def test_what_a_cluster_was_born_with_and_deleted_stays_away() -> None:
+    clock = ManualClock()
+    written = Written(clock, new_cluster(clock, first_version=1))
+    group = written.cluster.group
+    roles = group.resources.by_gvr(GVR("rbac.authorization.k8s.io", "v1", "clusterroles"))
+    assert roles is not None
+    group.delete(roles, "", "view")
+    group.skip_to(1_000_000)
+    written.write()
+    after = written.life_after().cluster.group
+    assert after.find(roles, "", "view") is None
+    assert after.find(roles, "", "edit") == group.find(roles, "", "edit")
+
+
 @pytest.fixture(scope="module")
 def told() -> Story:
     story = Story(5)
