@@ -116,6 +116,11 @@ class Base:
             keys = sorted(templates)
         return LayeredTable(self, templates, keys)
 
+    def count(self, kind: tuple[str, str]) -> int:
+        """Return how many objects of a kind the layer has."""
+        found = self._layer.of_kind(kind)
+        return 0 if found is None else len(found[1])
+
     def stored(self, made: Template) -> Stored:
         """Put an object together."""
         if self._values is None:

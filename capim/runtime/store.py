@@ -64,6 +64,13 @@ class Store:
             self._tables[group_resource] = table
         return table
 
+    def count(self, group_resource: tuple[str, str]) -> int:
+        """Return how many objects of a kind there are."""
+        table = self._tables.get(group_resource)
+        if table is not None:
+            return len(table)
+        return 0 if self._base is None else self._base.count(group_resource)
+
     def tables(self) -> Iterator[ObjectTable]:
         """Yield the table of every kind that was ever asked for."""
         return iter(tuple(self._tables.values()))

@@ -109,6 +109,10 @@ class Subscriptions:
         """Tell whether a watch is open that hears of a kind in a namespace."""
         return any(watch.namespace in {None, namespace} for watch in self._watches.get(kind, ()))
 
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Return how many watches each kind has."""
+        return {kind: len(watches) for kind, watches in self._watches.items() if watches}
+
     def add(self, watch: Watch) -> None:
         """Deliver to this watch from now on."""
         self._watches.setdefault(watch.resource.group_resource, []).append(watch)

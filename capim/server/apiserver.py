@@ -27,6 +27,7 @@ from capim.server.listing import parse_selectors
 from capim.server.metrics import RequestLabels
 from capim.server.negotiation import PLAIN, error_media_of, form_of
 from capim.server.routes import PageNotFound, PathInfo, RequestInfo, parse_query, parse_request
+from capim.server.tally import Tally
 from capim.server.warnings import deprecation, with_warnings
 from capim.server.watch import WatchSession, plan_watch
 from capim.server.writers import writer_for
@@ -86,7 +87,8 @@ class ApiServer:
             bootstrappolicy.ensure(served.group)
             authorizer = RoleBased(served.group)
         self._authorizes = isinstance(authorizer, RoleBased)
-        self._control = Control(served, self._authenticator, authorizer, clock)
+        self._tally = Tally()
+        self._control = Control(served, self._authenticator, authorizer, clock, self._tally)
         self._cluster = served.name if metrics.per_cluster else ""
         self._parsed_by = served.group.resources
         self._parsed: dict[tuple[str, bytes], RequestInfo | PathInfo] = {}
@@ -244,7 +246,9 @@ class ApiServer:
             )
         else:
             labels = RequestLabels("", "", "", "", "", "", "", str(code), self._cluster)
-        self._metrics.requests(labels).observe(seconds)
+        counted = self._metrics.requests(labels)
+        counted.observe(seconds)
+        self._tally.count(counted)
 
 
 def _is_pretty(exchange: Exchange, query: Query) -> bool:

@@ -16,6 +16,7 @@ from capim.server.auth import Authenticator
 from capim.server.http import Exchange
 from capim.server.routes import RequestInfo
 from capim.server.served import Served
+from capim.server.tally import Tally
 
 if TYPE_CHECKING:
     from capim.server.http import Response
@@ -29,6 +30,7 @@ class Control:
     authenticator: Authenticator
     authorizer: Authorizer
     clock: Callable[[], float]
+    tally: Tally
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,10 +39,11 @@ class RequestLabels(NamedTuple):
 class Durations:
     """A histogram without labels: counts for each bucket, and the sum."""
 
-    __slots__ = ("buckets", "counts", "total")
+    __slots__ = ("buckets", "counts", "labels", "total")
 
-    def __init__(self, buckets: Sequence[float]) -> None:
+    def __init__(self, buckets: Sequence[float], labels: RequestLabels | None = None) -> None:
         self.buckets = buckets
+        self.labels = labels  #: of what is counted here
         self.counts = [0] * (len(buckets) + 1)
         self.total = 0.0
 
@@ -75,7 +76,7 @@ class Metrics(Collector):
         """Return where requests with these labels are counted."""
         found = self._requests.get(labels)
         if found is None:
-            found = self._requests[labels] = Durations(API_BUCKETS_S)
+            found = self._requests[labels] = Durations(API_BUCKETS_S, labels)
         return found
 
     def observe_etcd(self, method: str, seconds: float, cluster: str = "") -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from capim.api.errors import method_not_allowed, no_such_resource
-from capim.server import health, version
+from capim.server import clustermetrics, health, version
 from capim.server.accounts import key_set, openid_configuration
 from capim.server.discovery import discovery_of
 from capim.server.documents import cached_response, is_openapi, openapi_response
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from capim.server.routes import PathInfo
 
 _READ_ONLY: Final = ("/api", "/version")
+_OBSERVED: Final = (*health.PATHS, "/metrics")
 _OPENID: Final = "/.well-known/openid-configuration"
 _KEYS: Final = "/openid/v1/jwks"
 
@@ -31,8 +32,8 @@ def answer(exchange: Exchange, info: PathInfo, control: Control) -> Response:
         APIError: NotFound below /api or of a known group, MethodNotAllowed.
     """
     path = info.path.rstrip("/") or "/"
-    if info.path.startswith(health.PATHS):
-        return _health(exchange, info.path)
+    if info.path.startswith(_OBSERVED):
+        return _observed(exchange, info.path, control)
     table = discovery_of(control.served.group.resources)
     if is_openapi(info.path):
         return openapi_response(exchange, info.path, info.query, table.openapi)
@@ -70,7 +71,10 @@ def _absent(path: str, table: Discovery) -> Response:
     return PAGE_NOT_FOUND
 
 
-def _health(exchange: Exchange, path: str) -> Response:
+def _observed(exchange: Exchange, path: str, control: Control) -> Response:
+    """Answer who watches over the server."""
+    if path in clustermetrics.PATHS:
+        return clustermetrics.answer(path, control)
     if not health.is_health(path):
         return PAGE_NOT_FOUND
     query = exchange.target.partition(b"?")[2].decode("latin-1")
