@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from capim.api import errors
-from capim.runtime import customobjects, listing, strategies, writes
+from capim.runtime import customobjects, listing, metering, strategies, writes
 from capim.runtime.admitting import WHOLE, Admitting
 from capim.runtime.customresources import DEFINITIONS
 from capim.runtime.definitions import Definitions
@@ -530,6 +530,8 @@ class ResourceGroup:
         self.admitting.observe(change)
         if change.stored.resource.group_resource == DEFINITIONS:
             self._definitions.observe(change)
+        elif change.stored.resource.group_resource == metering.API_SERVICES:
+            self.resources = metering.table_after(self.resources, change)
 
     def _settle(self) -> None:
         self._gc.settle()

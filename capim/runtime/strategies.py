@@ -127,7 +127,14 @@ def _new_volume(body: JsonObject) -> None:
     body["status"] = {"phase": "Pending"} | (body.get("status") or {})
 
 
+def _new_api_service(body: JsonObject) -> None:
+    spec = body.get("spec") or {}
+    if service := spec.get("service"):
+        body["spec"] = spec | {"service": service | {"port": service.get("port") or 443}}
+
+
 _ON_CREATE: Final[dict[tuple[str, str], Callable[[JsonObject], None]]] = {
+    ("apiregistration.k8s.io", "apiservices"): _new_api_service,
     SECRETS: _new_secret,
     NAMESPACES: _new_namespace,
     PODS: _new_pod,

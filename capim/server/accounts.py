@@ -19,6 +19,7 @@ from capim.api.resources import Resource
 from capim.certs.issue import new_key
 from capim.certs.pem import load_private_key
 from capim.certs.tokens import TokenSigner
+from capim.server import tokensecrets
 from capim.server.fieldvalidation import request_object
 from capim.server.http import Response
 
@@ -71,9 +72,17 @@ class Accounts:
         row: Any = group.resources.by_gvr(GVR("", "v1", resource))
         return group.get(row, namespace, name)
 
+    def authority(self) -> bytes:
+        """Return the certificate of the cluster's authority, PEM; empty before there is one."""
+        authorities = self._served.authorities
+        return authorities.ca.certificate if authorities else b""
+
     def user_of(self, token: str, audiences: tuple[str, ...] = ()) -> Found:
         """Return whose a token is and which of the audiences it is for, or why it is nobody's."""
         claims = self._claims(token)
+        if claims is not None and claims.get("iss") == tokensecrets.ISSUER:
+            found = tokensecrets.user_of(self, token, claims)
+            return found if isinstance(found, str) else (found, audiences)
         if claims is None or claims.get("iss") != ISSUER:
             return INVALID
         wanted, given = audiences or (ISSUER,), claims.get("aud") or ()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from capim.api.identity import User
 from capim.runtime.authorization import Authorizer
-from capim.server import accounts, components, pods, reviews, signing
+from capim.server import accounts, components, pods, reviews, signing, tokensecrets, usage
 from capim.server.auth import Authenticator
 from capim.server.http import Exchange
 from capim.server.routes import RequestInfo
@@ -59,8 +59,11 @@ _ENDPOINTS: Final[dict[tuple[str, str, str], Endpoint]] = {
     ("", "pods", "exec"): pods.refuse_to_run,
     ("", "pods", "log"): pods.show_log,
     ("", "pods", "proxy"): pods.refuse_proxy,
+    ("", "secrets", ""): tokensecrets.create_secret,
     ("", "serviceaccounts", "token"): accounts.request_token,
     ("", "services", "proxy"): pods.refuse_proxy,
+    ("metrics.k8s.io", "nodes", ""): usage.show_nodes,
+    ("metrics.k8s.io", "pods", ""): usage.show_pods,
     (_CERTIFICATES, "certificatesigningrequests", ""): signing.create_request,
     (_CERTIFICATES, "certificatesigningrequests", "approval"): signing.approve,
     (_AUTHENTICATION, "selfsubjectreviews", ""): reviews.review_self,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from capim.api.workload import Simulation
 from capim.runtime.controllers import (
+    aggregation,
+    apiservices,
     cronjobs,
     daemonsets,
     deployments,
@@ -23,6 +25,7 @@ from capim.runtime.controllers import (
     scheduler,
     statefulsets,
     tainteviction,
+    tokens,
     volumes,
 )
 from capim.runtime.controllers.base import Concerns, Controller
@@ -74,7 +77,12 @@ class Handler:
 
 
 def _controllers(simulation: Simulation) -> tuple[Controller, ...]:
-    always = (namespaces.CONTROLLER,)
+    always = (
+        namespaces.CONTROLLER,
+        apiservices.CONTROLLER,
+        aggregation.CONTROLLER,
+        tokens.CONTROLLER,
+    )
     if simulation is Simulation.OFF:
         return always
     workloads = (

@@ -157,3 +157,36 @@ def test_approved_request_is_signed_for_who_asked(client: MemoryClient) -> None:
     back = client.ask("PUT", f"{REQUESTS}/r/approval", signed)
     assert back.status == 422
     assert 'may not remove a condition of type "Approved"' in back.json()["message"]
+
+
+SECRETS = "/api/v1/namespaces/default/secrets"
+
+
+def secret_token(client: MemoryClient) -> str:
+    """Make a Secret for the account's token and return that."""
+    notes = {"kubernetes.io/service-account.name": "robot"}
+    body = {
+        "metadata": {"name": "t", "annotations": notes},
+        "type": "kubernetes.io/service-account-token",
+    }
+    made = client.ask("POST", SECRETS, body)
+    assert made.status == 201
+    assert "data" not in made.json()
+    return base64.b64decode(client.ask("GET", f"{SECRETS}/t").json()["data"]["token"]).decode()
+
+
+def test_a_secrets_token_is_its_accounts_for_ever(client: MemoryClient, clock: ManualClock) -> None:
+    token = secret_token(client)
+    clock.advance(10 * 365 * 24 * 3600)
+    user = who(client, token)
+    assert user["username"] == "system:serviceaccount:default:robot"
+    assert "extra" not in user
+
+
+@pytest.mark.parametrize("gone", [f"{SECRETS}/t", f"{ACCOUNTS}/robot"])
+def test_a_secrets_token_ends_with_its_secret_and_its_account(
+    client: MemoryClient, gone: str
+) -> None:
+    token = secret_token(client)
+    assert client.ask("DELETE", gone).status == 200
+    assert who(client, token) == 401
