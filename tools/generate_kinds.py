@@ -51,7 +51,10 @@ NOTES = {
     ("", "secrets"): "nothing is encrypted, no tokens are put in",
     ("", "serviceaccounts"): "`default` comes with every namespace; tokens are signed and accepted",
     ("", "services"): "addresses and node ports are allocated; nobody listens there",
-    ("apiregistration.k8s.io", "apiservices"): "nothing is aggregated",
+    (
+        "apiregistration.k8s.io",
+        "apiservices",
+    ): "nothing is aggregated but `metrics.k8s.io`, with usage that is made up",
     ("authentication.k8s.io", "selfsubjectreviews"): "answered",
     ("authentication.k8s.io", "tokenreviews"): "answered for service accounts' tokens",
     **dict.fromkeys(
