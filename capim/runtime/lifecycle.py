@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 FOREGROUND: Final = "foregroundDeletion"
 ORPHAN: Final = "orphan"
-_PODS: Final = ("", "pods")
 _PROPAGATION_FINALIZERS: Final = {"Foreground": FOREGROUND, "Orphan": ORPHAN, "Background": ""}
 #: kinds whose dependents stay unless a client says otherwise, as they did before there was a choice
 _ORPHANING: Final = frozenset({("batch", "jobs"), ("", "replicationcontrollers")})
@@ -108,7 +107,7 @@ class Lifecycle:
             del body["metadata"]["finalizers"]
         stays = bool(finalizers) or graceful.is_given_time(body)
         if options.dry_run:
-            return encode(stored.resource, body, stored.resource_version), not stays
+            return _tried(stored, body), not stays
         if body != stored.content():
             stored = self._store.commit("MODIFIED", stored.resource, body, stored)
         if stays:
@@ -129,12 +128,7 @@ class Lifecycle:
         return remains.conditions(namespace, contents, self._clock())
 
     def _remove(self, stored: Stored, body: JsonObject, *, dry_run: bool) -> Stored:
-        last = stored if dry_run else self._store.commit("DELETED", stored.resource, body, stored)
-        if stored.resource.group_resource != _PODS or stored.deleting:
-            return last
-        # only who deletes a pod sees it go: it is never stored like that
-        self._mark(stored, body)
-        return _tried(stored, body)
+        return stored if dry_run else self._store.commit("DELETED", stored.resource, body, stored)
 
     def _mark(self, stored: Stored, body: JsonObject) -> None:
         metadata = body["metadata"]

@@ -287,6 +287,7 @@ _SHOWN: Final = [
                 "status": {"conditions": [_NODE_CONDITION]},
             },
             STRATEGIC,
+            mask=("spec.taints",),  # a controller's
         ),
         _apply(
             "/api/v1/nodes/{name}",
@@ -296,8 +297,9 @@ _SHOWN: Final = [
                 "metadata": {"name": "{name}", "labels": {"x": "z"}},
             },
             "m4",
+            mask=("spec.taints",),
         ),
-        delete("/api/v1/nodes/{name}"),
+        delete("/api/v1/nodes/{name}", mask=("spec.taints",)),
     ),
     _managed(
         "of a lease",
