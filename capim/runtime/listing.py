@@ -197,18 +197,24 @@ def list_body(resource: Resource, page: Page) -> bytes:
         metadata["continue"] = page.continue_token
     if page.remaining is not None:
         metadata["remainingItemCount"] = page.remaining
-    if page.items and not resource.custom:
-        head = len(kind_head(resource))
-        rests = [
-            (it if it.resource is resource else it.served_as(resource)).data[head:]
-            for it in page.items
-        ]
-        joined = b"{" + b",{".join(rests)
-    else:
-        joined = b",".join([stored.data for stored in page.items])
-    return b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[%b]}\n' % (
+    start = b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % (
         resource.list_kind.encode(),
         resource.api_version.encode(),
         orjson.dumps(metadata),
-        joined,
     )
+    return _joined(start, resource, page.items)
+
+
+def _joined(start: bytes, resource: Resource, items: list[Stored]) -> bytes:
+    """Copy the items' bytes once, into the body: of thousands of objects every copy counts."""
+    if not items:
+        return start + b"]}\n"
+    head = 0 if resource.custom else len(kind_head(resource))
+    brace = b"{" if head else b""
+    views: list[bytes | memoryview] = [
+        memoryview((it if it.resource is resource else it.served_as(resource)).data)[head:]
+        for it in items
+    ]
+    views[0] = b"".join((start, brace, views[0]))
+    views[-1] = b"".join((views[-1], b"]}\n"))
+    return (b"," + brace).join(views)
