@@ -4,6 +4,4 @@ from __future__ import annotations
 
 from typing import Final
 
-KNOWN: Final[dict[str, str]] = {
-    "core: update with another uid": "the text is of the storage, with etcd's key",
-}
+KNOWN: Final[dict[str, str]] = {}

@@ -97,6 +97,8 @@ def _generation(name: str, *steps: Step) -> Case:
 
 
 _NEW: Final = post(_MAPS + "?fieldManager=m1", _map(x="1"))
+#: what a controller of the real server would write by itself, at a time of its own
+_SETTLED: Final = {"annotations": {"node.alpha.kubernetes.io/ttl": "0"}}
 _NODE_CONDITION: Final = {
     "type": "Mine",
     "status": "True",
@@ -278,7 +280,7 @@ _SHOWN: Final = [
         "of a node",
         post(
             "/api/v1/nodes?fieldManager=m1",
-            {"metadata": {"name": "{name}"}, "spec": {"unschedulable": True}},
+            {"metadata": {"name": "{name}", **_SETTLED}, "spec": {"unschedulable": True}},
         ),
         patch(
             "/api/v1/nodes/{name}/status?fieldManager=m3",
