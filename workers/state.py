@@ -200,10 +200,10 @@ class WorkerState:
             case m.RemoveMachine():
                 yield from self._remove_machine(command)
             case m.RemoveCluster():
+                self._forget(command.uid)  # first: what is dropped is written down once more
                 held = self.clusters.get(command.cluster)
                 if held is not None and held.cluster.spec.uid == command.uid:
                     yield from self._drop(command.cluster)
-                self._forget(command.uid)
                 yield Send(m.ClusterGone(self.name, self.life, command.cluster, command.uid))
             case _:
                 return  # a machine of a cluster not held here: the next Sync brings both

@@ -375,7 +375,12 @@ spec:
 #: scenario -> name of a file in its folder -> its text; NAME is the scenario's own name
 FILES: Final[dict[str, dict[str, str]]] = {
     "read": {"config.yaml": CONFIG},
-    "managers": {"bad.yaml": BAD, "config.yaml": CONFIG, "web.yaml": WEB},
+    # one unknown field: of two, a real server names whichever it comes upon first
+    "managers": {
+        "bad.yaml": BAD.replace("  colour: red\n", ""),
+        "config.yaml": CONFIG,
+        "web.yaml": WEB,
+    },
     "create": {"config.yaml": CONFIG, "bad.yaml": BAD, "vars.env": "A=1\nB=two\n"},
     "apply": {
         "config.yaml": CONFIG,

@@ -15,9 +15,11 @@ from capim.aio.clock import ManualClock
 from capim.aio.tasks import TaskScope
 from capim.api.gvk import GVR, NamespacedName
 from capim.api.workload import ClusterSpec, MachineSpec
+from capim.messaging import envelope as m
 from capim.runtime.workload import WorkloadCluster
 from workers import journal as j
 from workers.journalfile import JournalFile
+from workers.state import WorkerState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -128,6 +130,20 @@ def test_nothing_is_written_of_a_cluster_that_is_forgotten(tmp_path: Path) -> No
         mine.when_saved(mine.position, lambda: said.append("later"))
         assert said == ["held", "later"]
         await journal.settle()
+
+    run(path, scenario)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT count(*) FROM frame").fetchone() == (0,)
+
+
+def test_a_worker_writes_nothing_more_of_a_cluster_that_it_is_to_remove(tmp_path: Path) -> None:
+    path = tmp_path / "w.journal"
+
+    async def scenario(journal: j.Journal) -> None:
+        state = WorkerState("w", life="a", pid=1, clock=CLOCK, keeper=journal)
+        list(state.handle(m.EnsureCluster(1, spec())))
+        write(started(state.clusters[KEY].cluster), "a")
+        list(state.handle(m.RemoveCluster(1, KEY, "u1")))
 
     run(path, scenario)
     with contextlib.closing(sqlite3.connect(path)) as database:

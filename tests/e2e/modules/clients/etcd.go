@@ -21,11 +21,13 @@ var forwarded = regexp.MustCompile(`127\.0\.0\.1:(\d+)`)
 // etcdMembers asks the etcd behind a pod, as an administrator does through `kubectl port-forward`.
 func etcdMembers(ctx context.Context, _ *rest.Config, _ string) error {
 	ctx, stop := context.WithTimeout(ctx, 30*time.Second)
-	defer stop()
-	endpoint, err := forward(ctx)
+	endpoint, wait, err := forward(ctx)
 	if err != nil {
+		stop()
 		return err
 	}
+	defer wait() // with the context ended: kubectl must not outlive us
+	defer stop()
 	settings, err := etcdTLS()
 	if err != nil {
 		return err
@@ -51,24 +53,24 @@ func etcdMembers(ctx context.Context, _ *rest.Config, _ string) error {
 	return nil
 }
 
-// forward starts kubectl and returns where it listens; kubectl ends with the context.
-func forward(ctx context.Context) (string, error) {
+// forward starts kubectl and returns where it listens, and what waits for its end; it ends with the context.
+func forward(ctx context.Context) (string, func() error, error) {
 	command := exec.CommandContext(ctx, *kubectl, "--kubeconfig", *kubeconfig, "-n", "kube-system", "port-forward", "pod/"+*pod, ":2379")
 	command.Stderr = os.Stderr
 	output, err := command.StdoutPipe()
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if err := command.Start(); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	lines := bufio.NewScanner(output)
 	for lines.Scan() {
 		if port := forwarded.FindStringSubmatch(lines.Text()); port != nil {
-			return "https://127.0.0.1:" + port[1], nil
+			return "https://127.0.0.1:" + port[1], command.Wait, nil
 		}
 	}
-	return "", fmt.Errorf("kubectl forwards no port: %v", command.Wait())
+	return "", nil, fmt.Errorf("kubectl forwards no port: %v", command.Wait())
 }
 
 func etcdTLS() (*tls.Config, error) {
