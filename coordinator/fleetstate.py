@@ -174,11 +174,18 @@ class FleetState:
         """Desire a cluster and its machines no longer; `cluster_gone` tells when it is gone."""
         held = self._clusters.get(cluster)
         if held is None or held.spec.uid != uid:
+            yield from self._tell_all_that_gone(cluster, uid)
             return
         del self._clusters[cluster]
         self._going_clusters[cluster] = (held.worker, uid)
         self._forget(cluster)
         yield from self._command(held.worker, m.RemoveCluster(self.epoch, cluster, uid))
+
+    def _tell_all_that_gone(self, cluster: NamespacedName, uid: str) -> Iterator[Instruction]:
+        """A cluster that another coordinator placed is deleted: some worker may have it in its journal."""
+        if self._going_clusters.get(cluster, ("", ""))[1] != uid:
+            for name in self._workers:
+                yield from self._command(name, m.RemoveCluster(self.epoch, cluster, uid))
 
     def _forget(self, cluster: NamespacedName) -> None:
         self._listeners.pop(cluster, None)

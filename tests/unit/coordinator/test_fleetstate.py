@@ -197,6 +197,18 @@ def test_a_cluster_is_gone_when_its_worker_says_so(fleet: Fleet) -> None:
     assert fleet.state.cluster_gone(C1, "u1")
 
 
+def test_every_worker_is_told_of_a_deleted_cluster_that_another_coordinator_placed(
+    fleet: Fleet,
+) -> None:
+    assert fleet.do(fleet.state.remove_cluster(C1, "u1")) == [], "nobody is there yet"
+    fleet.running()
+    assert fleet.do(fleet.state.remove_cluster(C1, "u1")) == [
+        Send(W0, m.RemoveCluster(7, C1, "u1")),
+        Send(W1, m.RemoveCluster(7, C1, "u1")),
+    ]
+    assert fleet.state.cluster_gone(C1, "u1")
+
+
 def test_what_was_never_desired_is_gone_only_once_every_worker_is_synced(fleet: Fleet) -> None:
     fleet.do(fleet.state.begin())
     assert not fleet.state.machine_gone(C1, "m1", "mu1")
