@@ -189,9 +189,8 @@ class FleetState:
 
     def _forget(self, cluster: NamespacedName) -> None:
         self._listeners.pop(cluster, None)
-        for reports in (self._progress, self._going_machines):
-            for key in [key for key in reports if key[0] == cluster]:
-                del reports[key]
+        for key in [key for key in self._progress if key[0] == cluster]:
+            del self._progress[key]
 
     def begin(self) -> Iterator[Instruction]:
         """Start to command: the desired state is complete."""

@@ -86,14 +86,16 @@ class World:
         scope.spawn(self._keep_running(), name="kubelet")
 
     async def _stop(self) -> None:
-        self._ending = True
         self.relay.go_on()
         for pid in self.worker_pids():
             _signal(pid, signal.SIGCONT)
         process = self._coordinator
         if process is not None and process.returncode is None:
             process.send_signal(signal.SIGCONT)
-            await self._ready()  # before that it cannot end in order
+        await self._ready()  # one that was killed comes back, and before that none can end in order
+        self._ending = True
+        process = self._coordinator
+        if process is not None:
             process.terminate()
             await asyncio.wait_for(process.wait(), 30)
         for client in self.clients.values():

@@ -197,6 +197,18 @@ def test_a_cluster_is_gone_when_its_worker_says_so(fleet: Fleet) -> None:
     assert fleet.state.cluster_gone(C1, "u1")
 
 
+def test_who_waits_for_a_machine_hears_of_it_though_its_cluster_is_removed_meanwhile(
+    fleet: Fleet,
+) -> None:
+    fleet.running()
+    fleet.do(fleet.state.set_cluster(W0, cluster()))
+    fleet.do(fleet.state.set_machine(machine()))
+    fleet.do(fleet.state.remove_machine(C1, "m1", "mu1"))
+    fleet.do(fleet.state.remove_cluster(C1, "u1"))
+    assert fleet.report(m.MachineGone(W0, "life", C1, "m1", "mu1")) == [Notify(C1, "m1")]
+    assert fleet.state.machine_gone(C1, "m1", "mu1")
+
+
 def test_every_worker_is_told_of_a_deleted_cluster_that_another_coordinator_placed(
     fleet: Fleet,
 ) -> None:
