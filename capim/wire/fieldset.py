@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 FieldSet: TypeAlias = dict[str, Any]
 Path: TypeAlias = tuple[str, ...]
@@ -152,14 +152,21 @@ def intersection(left: FieldSet, right: FieldSet) -> FieldSet:
 
 def difference(left: FieldSet, right: FieldSet) -> FieldSet:
     """Return the paths of `left` that are not in `right`; taking a path leaves what lies below it."""
-    if not left or not right:
+    return _reduced(left, right, _difference_node)
+
+
+def _reduced(
+    left: FieldSet, right: FieldSet, rest_of: Callable[[FieldSet, FieldSet], FieldSet | None]
+) -> FieldSet:
+    """Return `left` with what `rest_of` leaves of each element that both sets have."""
+    if not left:
         return left
     made = left
     for element, other in right.items():
         node = left.get(element)
         if node is None or element == SELF:
             continue
-        rest = _difference_node(node, other)
+        rest = rest_of(node, other)
         if rest is not node:
             made = dict(made) if made is left else made
             if rest is None:
@@ -180,24 +187,12 @@ def _difference_node(node: FieldSet, other: FieldSet) -> FieldSet | None:
 
 def without(left: FieldSet, right: FieldSet) -> FieldSet:
     """Return the paths of `left` that are neither in `right` nor below a path that is."""
-    if not left:
-        return left
-    made = left
-    for element, other in right.items():
-        node = left.get(element)
-        if node is None or element == SELF:
-            continue
-        rest = None if is_member(other) else _without_node(node, other)
-        if rest is not node:
-            made = dict(made) if made is left else made
-            if rest is None:
-                del made[element]
-            else:
-                made[element] = rest
-    return made
+    return _reduced(left, right, _without_node)
 
 
 def _without_node(node: FieldSet, other: FieldSet) -> FieldSet | None:
+    if is_member(other):
+        return None
     if not node:
         return node
     return _plain(below) if (below := without(node, other)) else None
