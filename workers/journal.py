@@ -131,7 +131,7 @@ class Journal:
         if rows:
             recorder.resume(rows[-1], sum(len(row.body) for row in rows))
             if self._file.rebooted:  # what was handed out last may be lost: no version twice
-                cluster.group.skip_to(int(self._clock() * 1000))
+                cluster.group.store.skip_to(int(self._clock() * 1000))
             cluster.group.settle()
         self._clusters[spec.uid] = ClusterJournal(recorder, self)
         return cluster

@@ -136,14 +136,6 @@ class ResourceGroup:
         """What the group keeps, for who writes it down and restores it; `settle` must follow that."""
         return self._store
 
-    def settle(self) -> None:
-        """Do what follows from a restored life; nothing, where that life had come to rest."""
-        self._settle()
-
-    def skip_to(self, version: int) -> None:
-        """Begin at a later version, without history: what came after the last one known may be lost."""
-        self._store.skip_to(version)
-
     @property
     def watches(self) -> int:
         """How many watches are open."""
@@ -293,7 +285,7 @@ class ResourceGroup:
             return encode(kept, made, 0, managed or ()).served_as(resource)
         kept, made = customobjects.stored_form(kept, made)
         stored = self._store.commit("ADDED", kept, made, None, managed)
-        self._settle()
+        self.settle()
         return stored.served_as(resource)
 
     def update(
@@ -437,7 +429,7 @@ class ResourceGroup:
         options = options or DeleteOptions()
         self.admitting.check_deletion(current)
         last, gone = self._lifecycle.delete(current, options)
-        self._settle()
+        self.settle()
         after = self._store.find(resource, namespace, name)
         return last.served_as(resource), gone or after is None
 
@@ -520,7 +512,7 @@ class ResourceGroup:
             return made_up.served_as(resource)
         storage, made = customobjects.stored_form(kept, made)
         stored, _ = self._lifecycle.save(current, made, storage, managed)
-        self._settle()
+        self.settle()
         return stored.served_as(resource)
 
     def _observe(self, change: Change) -> None:
@@ -533,7 +525,8 @@ class ResourceGroup:
         elif change.stored.resource.group_resource == metering.API_SERVICES:
             self.resources = metering.table_after(self.resources, change)
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Do what follows from changes, and tell the watches; nothing, where all has come to rest."""
         self._gc.settle()
         self.admitting.settle(self._lifecycle)
         self._definitions.settle()

@@ -140,7 +140,7 @@ class Store:
             self.observe(change)
 
     def skip_to(self, version: int) -> None:
-        """Take no version up to this one, and forget the history."""
+        """Take no version up to this one, and forget the history: what came last may be lost."""
         self.version = max(self.version, version)
         self.log.clear(self.version)
 

@@ -131,7 +131,7 @@ def test_another_life_has_what_was_written_and_not_what_went() -> None:
     group = born()
     group.patch(MAPS, "default", "c", {"data": {"k": "v"}}, ALL)
     group.delete(MAPS, "default", "a")
-    group.skip_to(5000)  # history is forgotten: what is lost is known by itself
+    group.store.skip_to(5000)  # history is forgotten: what is lost is known by itself
     store = group.store
     lost = [(stored.resource.group_resource, stored.key) for stored in store.lost_at_floor()]
     assert lost == [(("", "configmaps"), "default/a")]
@@ -148,6 +148,6 @@ def test_what_went_within_the_history_is_not_lost_where_it_begins() -> None:
 def test_what_came_back_within_the_history_is_lost_where_it_begins() -> None:
     group = born()
     group.delete(MAPS, "default", "a")
-    group.skip_to(5000)
+    group.store.skip_to(5000)
     group.create(MAPS, "default", {"metadata": {"name": "a"}})
     assert [stored.key for stored in group.store.lost_at_floor()] == ["default/a"]

@@ -256,7 +256,7 @@ def test_history_that_went_on_without_the_journal_begins_it_anew() -> None:
     clock = ManualClock()
     written = Written(clock, new_cluster(clock, first_version=1))
     written.write()
-    written.cluster.group.skip_to(1_000_000)
+    written.cluster.group.store.skip_to(1_000_000)
     written.write()
     assert len(written.rows) == 1
     assert picture(written.life_after().cluster) == picture(written.cluster)
@@ -269,7 +269,7 @@ def test_what_a_cluster_was_born_with_and_deleted_stays_away() -> None:
     roles = group.resources.by_gvr(GVR("rbac.authorization.k8s.io", "v1", "clusterroles"))
     assert roles is not None
     group.delete(roles, "", "view")
-    group.skip_to(1_000_000)
+    group.store.skip_to(1_000_000)
     written.write()
     after = written.life_after().cluster.group
     assert after.find(roles, "", "view") is None
