@@ -64,6 +64,16 @@ def get_condition(obj: JsonObject, kind: str) -> JsonObject | None:
     return next((condition for condition in conditions if condition.get("type") == kind), None)
 
 
+def without_condition(status: JsonObject, kind: str) -> list[JsonObject]:
+    """Return a status's conditions but for those of this type."""
+    return [condition for condition in status.get("conditions") or () if condition["type"] != kind]
+
+
+def with_condition(status: JsonObject, made: JsonObject) -> JsonObject:
+    """Return a status with a condition last, in place of the one of its type."""
+    return status | {"conditions": [*without_condition(status, made["type"]), made]}
+
+
 def owner_reference(owner: JsonObject, *, controller: bool = True) -> JsonObject:
     """Build the reference that makes `owner` the owner of another object."""
     metadata = owner["metadata"]

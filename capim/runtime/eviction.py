@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from capim.api import errors
 from capim.api.gvk import GVR
 from capim.api.meta import format_time, get_condition
+from capim.runtime.graceful import with_reason
 from capim.runtime.lifecycle import check_deletion
 from capim.runtime.objects import DeleteOptions
 from capim.runtime.subresources import selector_text
@@ -89,18 +90,8 @@ def _served(group: ResourceGroup, gvr: GVR) -> Resource:
 
 def _note_eviction(group: ResourceGroup, stored: Stored) -> None:
     """Let the pod say why it goes."""
-    pod = stored.json()
-    made = {
-        "type": "DisruptionTarget",
-        "status": "True",
-        "lastProbeTime": None,
-        "lastTransitionTime": format_time(group.now()),
-        "reason": "EvictionByEvictionAPI",
-        "message": "Eviction API: evicting",
-    }
-    status: JsonObject = pod.get("status") or {}
-    others = [c for c in status.get("conditions") or () if c["type"] != made["type"]]
-    told = pod | {"status": status | {"conditions": [*others, made]}}
+    why = ("EvictionByEvictionAPI", "Eviction API: evicting")
+    told = with_reason(stored.json(), *why, group.now())
     group.apply_own(stored.resource, stored.namespace, stored.name, lambda _: told)
 
 

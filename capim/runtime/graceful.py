@@ -1,4 +1,4 @@
-"""The time a pod is given to end: how long, and how another deletion may shorten it. Pure.
+"""How a pod ends: why, how long it is given, and how another deletion may shorten that. Pure.
 
 Source: the Kubernetes API server's registry of pods and its rules before a deletion.
 """
@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from capim.api.meta import format_time, parse_time
+from capim.api.meta import format_time, parse_time, with_condition
 
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
 
 _ENDED: Final = frozenset({"Succeeded", "Failed"})
+
+
+def has_ended(pod: JsonObject) -> bool:
+    """Tell whether a pod's containers have all ended for good."""
+    return (pod.get("status") or {}).get("phase") in _ENDED
 
 
 def is_given_time(body: JsonObject) -> bool:
@@ -23,7 +28,7 @@ def is_given_time(body: JsonObject) -> bool:
 def period_s(pod: JsonObject, asked_s: int | None) -> int:
     """Return how long a pod is given; none at all where no kubelet has it, or has it any more."""
     spec = pod.get("spec") or {}
-    if not spec.get("nodeName") or (pod.get("status") or {}).get("phase") in _ENDED:
+    if not spec.get("nodeName") or has_ended(pod):
         return 0
     given = spec.get("terminationGracePeriodSeconds") if asked_s is None else asked_s
     return _at_least_one(int(given or 0))
@@ -51,6 +56,19 @@ def shorten(pod: JsonObject, asked_s: int | None, now: float) -> bool:
     metadata["deletionTimestamp"] = format_time(end)
     metadata["deletionGracePeriodSeconds"] = seconds
     return True
+
+
+def with_reason(pod: JsonObject, reason: str, message: str, now: float) -> JsonObject:
+    """Return a pod that says why it goes: with the condition DisruptionTarget."""
+    made = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "lastProbeTime": None,
+        "lastTransitionTime": format_time(now),
+        "reason": reason,
+        "message": message,
+    }
+    return pod | {"status": with_condition(pod.get("status") or {}, made)}
 
 
 def _at_least_one(seconds: int) -> int:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from capim.api.resources import Resource
 
 #: no vowels and no digits that look like them: names spell no words (apimachinery's rand.SafeEncode)
-_SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
+NAME_LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
 _SUFFIX_LENGTH: Final = 5
 _LONGEST_GENERATED: Final = 63 - _SUFFIX_LENGTH
 #: how often a taken generated name is drawn anew, as a real API server does
@@ -104,8 +104,8 @@ def generated_name(prefix: str, seed: str) -> str:
     """Return a name for `generateName`; the seed is any text drawn at random."""
     number, suffix = crc32(seed.encode()), ""
     for _ in range(_SUFFIX_LENGTH):
-        number, index = divmod(number, len(_SUFFIX_ALPHABET))
-        suffix += _SUFFIX_ALPHABET[index]
+        number, index = divmod(number, len(NAME_LETTERS))
+        suffix += NAME_LETTERS[index]
     return prefix[:_LONGEST_GENERATED] + suffix
 
 

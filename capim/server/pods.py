@@ -12,7 +12,8 @@ import orjson
 
 from capim.api.errors import APIError, bad_request, conflict, invalid, not_found
 from capim.api.gvk import GVR
-from capim.api.meta import format_time, parse_time
+from capim.api.meta import format_time, parse_time, with_condition
+from capim.runtime.graceful import has_ended
 from capim.runtime.writes import check_uid
 from capim.server.fieldvalidation import request_object
 from capim.server.http import Response
@@ -32,7 +33,6 @@ _LEAST: Final = {
     "limitBytes": (1, "must be greater than 0"),
     "sinceSeconds": (1, "must be greater than 0"),
 }
-_ENDED: Final = frozenset({"Succeeded", "Failed"})
 
 
 def show_log(asked: Asked) -> Response | None:
@@ -49,8 +49,7 @@ def show_log(asked: Asked) -> Response | None:
     if not (pod.get("spec") or {}).get("nodeName"):
         return Response(204, b"", _TEXT)
     text = _cut(_lines(pod, container), asked, numbers)
-    phase = (pod.get("status") or {}).get("phase")
-    if not is_true(info.query.get("follow")) or phase in _ENDED:
+    if not is_true(info.query.get("follow")) or has_ended(pod):
         return Response(200, text, _TEXT)
     _follow(asked, text)
     return None
@@ -117,10 +116,8 @@ def bind(asked: Asked) -> Response:
     now = format_time(asked.control.clock())
 
     def assign(pod: JsonObject) -> JsonObject:
-        status = dict(pod.get("status") or {})
         scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": now}
-        others = [it for it in status.get("conditions") or () if it["type"] != "PodScheduled"]
-        status["conditions"] = [*others, {**scheduled, "lastProbeTime": None}]
+        status = with_condition(pod.get("status") or {}, {**scheduled, "lastProbeTime": None})
         return {**pod, "spec": {**(pod.get("spec") or {}), "nodeName": node}, "status": status}
 
     if not dry_run:
@@ -208,8 +205,7 @@ def _follow(asked: Asked, text: bytes) -> None:
     stream.write(text)
 
     def changed(event: WatchEvent) -> None:
-        phase = (event.stored.json().get("status") or {}).get("phase")
-        if event.type == "DELETED" or phase in _ENDED:
+        if event.type == "DELETED" or has_ended(event.stored.json()):
             stream.close()
 
     watch = group.watch(

@@ -121,6 +121,11 @@ class Context:
         stored = self.group.apply_own(resource, namespace, name, lambda _: body)
         return body if stored is None else stored.json()
 
+    def save_status(self, resource: Resource, body: JsonObject, status: JsonObject) -> None:
+        """Write an object's status, unless it says what was said before."""
+        if status != body.get("status"):
+            self.save(resource, body | {"status": status})
+
     def delete(
         self, resource: Resource, namespace: str, name: str, *, at_once: bool = False
     ) -> bool:

@@ -21,10 +21,10 @@ from capim.runtime.controllers.podstate import (
     is_ready,
     label_selector,
     node_of,
-    phase,
     pod_from,
     share_of,
 )
+from capim.runtime.graceful import has_ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ def _reconcile(context: Context, namespace: str, name: str) -> float | None:
     nodes = context.nodes.all(context)
     wanted = {node.name for node in nodes if _should_run(body["spec"]["template"], node)}
     if not context.makes_pods:
-        _save(context, body, _status_without_pods(body, len(wanted)))
+        context.save_status(DAEMON_SETS, body, _status_without_pods(body, len(wanted)))
         return None
     work = _Daemons(context, body, wanted)
     if not is_deleting(body):
@@ -93,7 +93,7 @@ class _Daemons:
         for pod in self._pods():
             by_node.setdefault(target_of(pod), []).append(pod)
         for node, pods in by_node.items():
-            failed = [pod for pod in pods if phase(pod) in {"Failed", "Succeeded"}]
+            failed = [pod for pod in pods if has_ended(pod)]
             surplus = pods if node not in self._wanted else failed + self._doubles(pods)
             for pod in surplus:
                 if not is_deleting(pod):
@@ -140,7 +140,8 @@ class _Daemons:
             "numberAvailable": available,
             "numberUnavailable": missing,
         }
-        _save(self._context, self._body, status | {k: n for k, n in counts.items() if n})
+        status |= {field: count for field, count in counts.items() if count}
+        self._context.save_status(DAEMON_SETS, self._body, status)
         times = [available_at(pod, self._min_ready_s()) for pod in on_nodes]
         now = self._context.now()
         return min((at for at in times if now < at < math.inf), default=None)
@@ -230,11 +231,6 @@ def _status_without_pods(body: JsonObject, nodes: int) -> JsonObject:
     }
     counts = ("updatedNumberScheduled", "numberAvailable")
     return status | (dict.fromkeys(counts, nodes) if nodes else {})
-
-
-def _save(context: Context, body: JsonObject, status: JsonObject) -> None:
-    if status != body.get("status"):
-        context.save(DAEMON_SETS, body | {"status": status})
 
 
 def _of_node(context: Context, change: Change) -> Iterator[Key]:

@@ -41,8 +41,7 @@ def _reconcile(context: Context, namespace: str, name: str) -> float | None:
     found = (one.json() for one in stored if selector.matches(one.labels))
     pods = [pod for pod in found if is_active(pod)]
     status = _status(context, body, pods)
-    if status != body.get("status"):
-        context.save(BUDGETS, body | {"status": status})
+    context.save_status(BUDGETS, body, status)
     times = (parse_time(text) for text in (status.get("disruptedPods") or {}).values())
     return min((at + _DISRUPTED_S for at in times), default=None)
 

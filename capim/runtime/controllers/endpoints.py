@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from capim.api.meta import get_condition, owner_reference
 from capim.runtime.controllers.base import Controller
 from capim.runtime.controllers.kinds import ENDPOINT_SLICES, ENDPOINTS, NODES, PODS, SERVICES
-from capim.runtime.controllers.podstate import is_deleting, is_ready, label_selector, node_of, phase
+from capim.runtime.controllers.podstate import is_deleting, is_ready, label_selector, node_of
 from capim.runtime.controllers.scheduler import bound_to
+from capim.runtime.graceful import has_ended
 from capim.runtime.objects import Change
 
 if TYPE_CHECKING:
@@ -54,8 +55,7 @@ def _is_placed(context: Context, pod: JsonObject) -> bool:
 
 
 def _has_address(pod: JsonObject) -> bool:
-    ended = phase(pod) in {"Succeeded", "Failed"}
-    return bool((pod.get("status") or {}).get("podIP")) and not ended
+    return bool((pod.get("status") or {}).get("podIP")) and not has_ended(pod)
 
 
 def _write_endpoints(context: Context, service: JsonObject, pods: list[JsonObject]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from capim.api.meta import format_time, get_condition, parse_time
+from capim.api.meta import format_time, get_condition, parse_time, with_condition
 from capim.runtime.controllers import events
 from capim.runtime.controllers.base import Controller, controller_of
 from capim.runtime.controllers.claims import claim
@@ -113,8 +113,7 @@ class _Work:
         status.pop("active", None)
         if active:
             status["active"] = len(active)
-        if status != self._body.get("status"):
-            self._context.save(JOBS, self._body | {"status": status})
+        self._context.save_status(JOBS, self._body, status)
         return self._again_at
 
     # --- counting ---
@@ -250,10 +249,9 @@ class _Work:
 
     def _set_condition(self, kind: str, value: str, reason: str, text: str) -> None:
         time = format_time(self._context.now())
-        others = [c for c in self._status.get("conditions") or () if c["type"] != kind]
         made = {"type": kind, "status": value, "reason": reason, "message": text}
         made |= {"lastProbeTime": time, "lastTransitionTime": time}
-        self._status["conditions"] = [*others, made]
+        self._status = with_condition(self._status, made)
 
     def _pods(self) -> list[JsonObject]:
         pods = self._context.controlled(self._body, PODS)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from capim.api.meta import format_time, parse_time
+from capim.api.meta import parse_time
 from capim.runtime.controllers.base import Controller
 from capim.runtime.controllers.kinds import NODES, PODS
 from capim.runtime.controllers.scheduler import bound_to
+from capim.runtime.graceful import has_ended, with_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,20 +45,10 @@ def _reconcile(context: Context, _: str, name: str) -> float | None:
 
 def _note_failure(context: Context, pod: JsonObject) -> None:
     """Say why a pod has gone, to those who watch."""
-    status: JsonObject = pod.get("status") or {}
-    if status.get("phase") in {"Succeeded", "Failed"}:
+    if has_ended(pod):
         return
-    made = {
-        "type": "DisruptionTarget",
-        "status": "True",
-        "lastProbeTime": None,
-        "lastTransitionTime": format_time(context.now()),
-        "reason": "DeletionByPodGC",
-        "message": "PodGC: node no longer exists",
-    }
-    others = [c for c in status.get("conditions") or () if c["type"] != made["type"]]
-    status = status | {"phase": "Failed", "conditions": [*others, made]}
-    context.save(PODS, pod | {"status": status})
+    told = with_reason(pod, "DeletionByPodGC", "PodGC: node no longer exists", context.now())
+    context.save(PODS, told | {"status": told["status"] | {"phase": "Failed"}})
 
 
 def _of_node(_: Context, change: Change) -> Iterator[Key]:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 import orjson
 
 from capim.api.meta import get_condition, owner_reference, parse_time
+from capim.runtime.graceful import has_ended
 from capim.runtime.subresources import selector_text
+from capim.runtime.writes import NAME_LETTERS
 from capim.wire.selectors import LabelSelector
 
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
-
-#: names spell no words (apimachinery's rand.SafeEncodeString)
-_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
-_ENDED: Final = frozenset({"Succeeded", "Failed"})
 
 
 def phase(pod: JsonObject) -> str:
@@ -33,7 +31,7 @@ def is_deleting(body: JsonObject) -> bool:
 
 def is_active(pod: JsonObject) -> bool:
     """Tell whether a pod has neither ended nor is being deleted."""
-    return phase(pod) not in _ENDED and not is_deleting(pod)
+    return not has_ended(pod) and not is_deleting(pod)
 
 
 def is_ready(pod: JsonObject) -> bool:
@@ -72,7 +70,7 @@ def label_selector(selector: JsonObject | None) -> LabelSelector:
 def template_hash(template: JsonObject, salt: int = 0) -> str:
     """Return the name of a template's state, as it stands in names and labels."""
     data = orjson.dumps([template, salt], option=orjson.OPT_SORT_KEYS)
-    return "".join(_ALPHABET[ord(digit) % len(_ALPHABET)] for digit in str(crc32(data)))
+    return "".join(NAME_LETTERS[ord(digit) % len(NAME_LETTERS)] for digit in str(crc32(data)))
 
 
 def pod_from(owner: JsonObject, template: JsonObject) -> JsonObject:

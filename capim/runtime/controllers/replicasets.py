@@ -26,6 +26,7 @@ from capim.runtime.controllers.podstate import (
     phase,
     pod_from,
 )
+from capim.runtime.graceful import has_ended
 
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
@@ -46,18 +47,16 @@ def _reconcile(resource: Resource, context: Context, namespace: str, name: str) 
     if body is None:
         return None
     if not context.makes_pods:
-        _save_status(context, resource, body, status_without_pods(body))
+        context.save_status(resource, body, status_without_pods(body))
         return None
     pods = claim(context, body, PODS, label_selector(body["spec"].get("selector")))
     failure = None
     if not is_deleting(body):
         failure = _scale(context, resource, body, [pod for pod in pods if is_active(pod)])
-    pods = [
-        pod for pod in context.controlled(body, PODS) if phase(pod) not in {"Succeeded", "Failed"}
-    ]
+    pods = [pod for pod in context.controlled(body, PODS) if not has_ended(pod)]
     status, again_at = _status(context, resource, body, pods)
     _set_failure(context, body, status, failure)
-    _save_status(context, resource, body, status)
+    context.save_status(resource, body, status)
     if failure is not None:
         raise failure  # tried again, each time later
     return again_at
@@ -180,13 +179,6 @@ def _set_failure(
         conditions.append(old or made)
     if conditions:
         status["conditions"] = conditions
-
-
-def _save_status(
-    context: Context, resource: Resource, body: JsonObject, status: JsonObject
-) -> None:
-    if status != body.get("status"):
-        context.save(resource, body | {"status": status})
 
 
 def _controller(resource: Resource) -> Controller:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from capim.api.meta import format_time, get_condition, parse_time
+from capim.api.meta import format_time, get_condition, parse_time, without_condition
 from capim.runtime.controllers.podstate import share_of
 from capim.runtime.controllers.replicasets import replicas_of
 
@@ -140,7 +140,7 @@ def set_condition(status: JsonObject, made: JsonObject) -> None:
 
 def drop_condition(status: JsonObject, kind: str) -> None:
     """Take a condition away."""
-    kept = [c for c in status.get("conditions") or () if c["type"] != kind]
+    kept = without_condition(status, kind)
     status.pop("conditions", None)
     if kept:
         status["conditions"] = kept

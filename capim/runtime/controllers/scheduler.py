@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from capim.api.meta import format_time, get_condition
+from capim.api.meta import format_time, get_condition, with_condition
 from capim.runtime.controllers import events
 from capim.runtime.controllers.base import Controller
 from capim.runtime.controllers.kinds import CLAIMS, NODES, PODS
@@ -114,9 +114,7 @@ def _set_scheduled(
     made = {"type": "PodScheduled", "status": value, "lastProbeTime": None}
     made["lastTransitionTime"] = format_time(context.now())
     made |= {"reason": reason, "message": message} if reason else {}
-    status = pod.get("status") or {}
-    others = [c for c in status.get("conditions") or () if c["type"] != "PodScheduled"]
-    pod["status"] = status | {"conditions": [*others, made]}
+    pod["status"] = with_condition(pod.get("status") or {}, made)
     return True
 
 

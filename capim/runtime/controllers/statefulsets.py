@@ -22,10 +22,10 @@ from capim.runtime.controllers.podstate import (
     is_deleting,
     is_ready,
     label_selector,
-    phase,
     pod_from,
 )
 from capim.runtime.controllers.replicasets import replicas_of
+from capim.runtime.graceful import has_ended
 
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
@@ -106,7 +106,7 @@ class _Members:
         if pod is None:
             self._make(ordinal)
             return False
-        if phase(pod) in {"Failed", "Succeeded"}:
+        if has_ended(pod):
             if not is_deleting(pod):
                 self._delete(pod)  # another one takes its name when it is gone
             return False
@@ -155,8 +155,7 @@ class _Members:
             "observedGeneration": self._body["metadata"]["generation"],
             "updateRevision": self._update,
         }
-        if status != self._body.get("status"):
-            self._context.save(STATEFUL_SETS, self._body | {"status": status})
+        self._context.save_status(STATEFUL_SETS, self._body, status)
         return min((at for at in times if now < at < math.inf), default=None)
 
     def tell(self, reason: str, text: str, kind: str = "Normal") -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from capim.api.meta import format_time
 from capim.runtime.controllers import events
 from capim.runtime.controllers.base import Controller
 from capim.runtime.controllers.kinds import NODES, PODS
@@ -16,6 +15,7 @@ from capim.runtime.controllers.nodefit import tolerates
 from capim.runtime.controllers.podstate import is_deleting, node_of
 from capim.runtime.controllers.scheduler import bound_to
 from capim.runtime.controllers.taints import NO_EXECUTE
+from capim.runtime.graceful import with_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,17 +54,8 @@ def tolerated_s(tolerations: list[JsonObject], taints: list[JsonObject]) -> floa
 
 def _evict(context: Context, pod: JsonObject) -> None:
     metadata = pod["metadata"]
-    made = {
-        "type": "DisruptionTarget",
-        "status": "True",
-        "lastProbeTime": None,
-        "lastTransitionTime": format_time(context.now()),
-        "reason": "DeletionByTaintManager",
-        "message": "Taint manager: deleting due to NoExecute taint",
-    }
-    status: JsonObject = pod.get("status") or {}
-    others = [c for c in status.get("conditions") or () if c["type"] != made["type"]]
-    context.save(PODS, pod | {"status": status | {"conditions": [*others, made]}})
+    why = ("DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint")
+    context.save(PODS, with_reason(pod, *why, context.now()))
     text = f"Marking for deletion Pod {metadata['namespace']}/{metadata['name']}"
     events.record(context, pod, "taint-eviction-controller", "TaintManagerEviction", text)
     context.delete(PODS, metadata["namespace"], metadata["name"])

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from capim.runtime.controllers import events
 from capim.runtime.controllers.base import Controller
 from capim.runtime.controllers.kinds import CLAIMS, PODS, STORAGE_CLASSES, VOLUMES
-from capim.runtime.controllers.podstate import claims_of, is_deleting, phase
+from capim.runtime.controllers.podstate import claims_of, is_deleting
+from capim.runtime.graceful import has_ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +39,7 @@ def _users(context: Context, claim: JsonObject) -> Iterator[JsonObject]:
     name = claim["metadata"]["name"]
     for stored in context.stored(PODS, claim["metadata"]["namespace"]):
         pod = stored.json()
-        ended = phase(pod) in {"Succeeded", "Failed"}
-        if name in claims_of(pod) and not ended:
+        if name in claims_of(pod) and not has_ended(pod):
             yield pod
 
 

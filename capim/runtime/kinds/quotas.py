@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from capim.api import errors
 from capim.api.quantities import NANO, Quantity, parse_quantity
+from capim.runtime.graceful import has_ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,6 @@ _BARE: Final = frozenset(
     }
 )
 _COMPUTE: Final = ("cpu", "memory", "ephemeral-storage")
-_ENDED: Final = frozenset({"Succeeded", "Failed"})
 
 
 class Quotas:
@@ -167,7 +167,7 @@ def _usage(kind: tuple[str, str], body: JsonObject) -> Counter[str]:
     """Return what one object takes, in nanos."""
     usage, spec = _counted(kind), body.get("spec") or {}
     if kind == _PODS:
-        if (body.get("status") or {}).get("phase") in _ENDED:
+        if has_ended(body):
             return Counter({"count/pods": NANO})
         _add_compute(usage, spec)
     elif kind == _CLAIMS:
