@@ -25,6 +25,7 @@ from capim.runtime.validation import check_new_metadata, invalid, metadata_cause
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
     from capim.api.resources import Resource
+    from capim.runtime.escalation import Escalation
     from capim.runtime.kinds.rules import BuiltinRules
     from capim.runtime.lifecycle import Lifecycle
     from capim.runtime.objects import Admission, Change, Stored
@@ -45,6 +46,8 @@ class Admitting:
         self._warnings: list[str] = []
         #: knows whose request is being answered
         self.policies = Policies(store)
+        #: keeps users from granting what they have not; None: nobody's rights are looked at
+        self.escalation: Escalation | None = None
         if rules is not None:
             rules.bind(store)
 
@@ -106,6 +109,7 @@ class Admitting:
         """
         if self._admission is not None:
             body = self._admission.admit(resource, body, old)
+        self._check_granted(resource, body, old, own=own)
         rules = None if own else self._rules
         causes = metadata_causes(resource, body)
         if rules is not None:
@@ -126,6 +130,13 @@ class Admitting:
         if self.policies.asked:
             self._warnings += self.policies.judge(resource, body, old, view)
         return body
+
+    def _check_granted(
+        self, resource: Resource, body: JsonObject, old: JsonObject | None, *, own: bool
+    ) -> None:
+        user = self.policies.user
+        if self.escalation is not None and user is not None and not own:
+            self.escalation.check(user, resource, body, old)
 
     def check_deletion(self, stored: Stored) -> None:
         """Ask who has a say in the deletion of an object. Raises APIError."""

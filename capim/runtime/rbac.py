@@ -102,6 +102,12 @@ class RoleBased:
                 other.append(_only(grant.rule, _URL_FIELDS))
         return Rules(resource, other, _aggregate(errors))
 
+    def granted(self, user: User, namespace: str) -> tuple[list[JsonObject], str]:
+        """Return every rule the bindings give a user in a namespace, and what could not be read."""
+        grants = list(self._grants(user, namespace))
+        rules = [grant.rule for grant in grants if grant.rule is not None]
+        return rules, _aggregate([grant.error for grant in grants if grant.rule is None])
+
     def rules_of(self, reference: JsonObject, namespace: str) -> list[JsonObject]:
         """Return the rules of the role that a binding refers to.
 

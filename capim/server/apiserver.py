@@ -16,6 +16,7 @@ from capim.api.errors import APIError, bad_request, no_such_resource
 from capim.api.workload import Authorization
 from capim.runtime import bootstrappolicy
 from capim.runtime.authorization import AlwaysAllow
+from capim.runtime.escalation import Escalation
 from capim.runtime.rbac import RoleBased
 from capim.server import paths
 from capim.server.access import check_access
@@ -85,7 +86,8 @@ class ApiServer:
         authorizer: Authorizer = AlwaysAllow()
         if served.authorization is Authorization.RBAC:
             bootstrappolicy.ensure(served.group)
-            authorizer = RoleBased(served.group)
+            authorizer = roles = RoleBased(served.group)
+            served.group.admitting.escalation = Escalation(roles)
         self._authorizes = isinstance(authorizer, RoleBased)
         self._tally = Tally()
         self._control = Control(served, self._authenticator, authorizer, clock, self._tally)
@@ -138,8 +140,13 @@ class ApiServer:
         """Tell who asks, or for whom he acts, and let him pass."""
         user = self._authenticator.authenticate(exchange)
         authorizer = self._control.authorizer
-        if b"impersonate-user" in exchange.headers or b"impersonate-group" in exchange.headers:
-            user = impersonated(user, exchange.headers, authorizer)
+        headers = exchange.headers
+        if (
+            b"impersonate-user" in headers
+            or b"impersonate-group" in headers
+            or b"impersonate-uid" in headers
+        ):
+            user = impersonated(user, headers, authorizer)
         if self._authorizes:
             check_access(authorizer, user, exchange)
         return user
