@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from capim.api import errors
 from capim.api.resources import Resource
 from capim.runtime import customscale
-from capim.runtime.customresources import DEFINITIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from capim.api.meta import JsonObject
 
@@ -18,6 +17,19 @@ _SCALE: Final = Resource("autoscaling", "v1", "scales", "Scale", True, "scale")
 _EVICTION: Final = Resource("policy", "v1", "evictions", "Eviction", True, "eviction")
 #: subresources that show and take another kind than the object's
 _VIEWS: Final = {"scale": _SCALE, "eviction": _EVICTION}
+_LABELS: Final = ("labels", "annotations")
+_DEPLOYMENTS: Final = ("apps", "deployments")
+#: kinds whose status is written without their metadata
+_STATUS_ALONE: Final = frozenset(
+    {
+        ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
+        ("flowcontrol.apiserver.k8s.io", "flowschemas"),
+        ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"),
+        ("networking.k8s.io", "servicecidrs"),
+        ("resource.k8s.io", "resourceclaims"),
+        ("storage.k8s.io", "volumeattachments"),
+    }
+)
 _OPERATORS: Final = {"In": "in", "NotIn": "notin"}
 
 
@@ -62,8 +74,7 @@ def merge_view(
         replicas = (body.get("spec") or {}).get("replicas", 0)
         customscale.set_replicas(made, customscale.paths_of(resource) or {}, replicas)
         return made
-    if subresource == "status" and (not resource.group or resource.group_resource == DEFINITIONS):
-        _merge_labels(made["metadata"], body["metadata"])
+    _merge_labels(made["metadata"], body["metadata"], _labels_taken(resource, subresource))
     merge(made, body)
     if resource.custom and body.get("status") == {}:
         made["status"] = {}  # what is empty is there all the same
@@ -109,9 +120,17 @@ def selector_text(selector: Any) -> str:
     return ",".join(terms)
 
 
-def _merge_labels(metadata: JsonObject, sent: JsonObject) -> None:
-    """Take labels and annotations along: a status write of a core kind does, of others it does not."""
-    for key in ("labels", "annotations"):
+def _labels_taken(resource: Resource, subresource: str) -> Iterable[str]:
+    """Return what of the metadata a write of status or approval takes along: of most kinds all of it."""
+    if subresource not in {"status", "approval"} or resource.custom:
+        return ()
+    if resource.group_resource in _STATUS_ALONE:
+        return ()
+    return ("annotations",) if resource.group_resource == _DEPLOYMENTS else _LABELS
+
+
+def _merge_labels(metadata: JsonObject, sent: JsonObject, taken: Iterable[str]) -> None:
+    for key in taken:
         metadata.pop(key, None)
         if key in sent:
             metadata[key] = sent[key]

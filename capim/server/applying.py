@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from capim.api.errors import bad_request
 from capim.runtime import subresources
 from capim.server.bodies import decode_yaml
+from capim.server.fieldvalidation import check_applied
 from capim.server.options import check_write
 from capim.server.routes import is_true
 
@@ -38,6 +39,7 @@ def apply(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> tuple[
     if info.subresource:  # a part of an object is never created by itself
         group.get(info.resource, info.namespace or "", info.name)
     config = _config(exchange.body, info)
+    check_applied(exchange)
     return group.apply(
         info.resource,
         info.namespace or "",

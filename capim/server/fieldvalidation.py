@@ -10,7 +10,7 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from capim.api.errors import APIError, invalid
+from capim.api.errors import APIError, bad_request, invalid
 from capim.api.structural import prune
 from capim.runtime.objects import PatchType
 from capim.runtime.typed import UnreadableError, typed
@@ -52,6 +52,16 @@ def request_object(exchange: Exchange, resource: Resource) -> JsonObject:
         body = typed(resource, body)
     _settle(exchange, faults, partial(UnreadableError, resource))
     return body
+
+
+def check_applied(exchange: Exchange) -> None:
+    """Look for keys that an applied configuration gives twice. Raises APIError: 400, as Strict wishes."""
+
+    def refused(why: str) -> APIError:
+        faults = why.removeprefix("strict decoding error: ")
+        return bad_request(f"error strict decoding YAML: error converting YAML to JSON: {faults}")
+
+    _settle(exchange, repeated_keys(exchange.body), refused)
 
 
 class PatchCheck:
