@@ -37,7 +37,7 @@ NOTES = {
     ("", "componentstatuses"): "three healthy parts, which are not looked at",
     ("discovery.k8s.io", "endpointslices"): "made for Services with `status` and `pods`",
     ("", "configmaps"): "`kube-root-ca.crt` comes with every namespace",
-    ("", "endpoints"): "made for Services with `status` and `pods`",
+    ("", "endpoints"): "made for Services with a selector, mirrored in EndpointSlices for others",
     ("", "namespaces"): "deleting one deletes what is in it, at once",
     ("", "nodes"): "one for each machine; there is no kubelet, a client may write what it likes",
     ("", "persistentvolumes"): "protected while they are bound",
@@ -46,7 +46,7 @@ NOTES = {
         "no container runs: logs are made up, exec, attach and proxy are refused, port-forward reaches "
         "etcd members alone; evictions heed disruption budgets"
     ),
-    ("", "resourcequotas"): "counted and enforced; quotas with scopes are not counted",
+    ("", "resourcequotas"): "counted and enforced",
     ("", "limitranges"): "enforced on new pods and claims",
     ("", "secrets"): "nothing is encrypted, no tokens are put in",
     ("", "serviceaccounts"): "`default` comes with every namespace; tokens are signed and accepted",

@@ -189,7 +189,7 @@ def _check_name(name: str, metadata: JsonObject) -> None:
 def carry_over(body: JsonObject, old: JsonObject) -> None:
     """Give an update the metadata that only the server sets, as it was."""
     metadata, was = body["metadata"], old["metadata"]
-    for key in (*_SERVERS_OWN, "resourceVersion", "generateName"):
+    for key in (*_SERVERS_OWN, "resourceVersion"):
         if key in was:
             metadata[key] = was[key]
         else:

@@ -1,7 +1,7 @@
 """Endpoints and EndpointSlices of services: the addresses of the pods that a selector takes.
 
-Source: kube-controller-manager's endpoint and endpointslice controllers. Departures: a service has slices of
-one address family, and Endpoints that clients wrote are not mirrored.
+Source: kube-controller-manager's endpoint and endpointslice controllers. Departure: a service has slices of
+one address family.
 """
 
 from __future__ import annotations

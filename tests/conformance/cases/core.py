@@ -33,6 +33,13 @@ _MAKE: Final = post(_ALL, _map(x="1"))
 CASES: Final[list[Case]] = [
     Case("core: create, read, delete, read", [_MAKE, get(_ONE), delete(_ONE), get(_ONE)]),
     Case("core: create twice", [_MAKE, _MAKE]),
+    Case(
+        "core: an update that leaves out what a name was generated from",
+        [
+            post(_ALL, {"metadata": {"generateName": "a-"}}),
+            put(f"{_ALL}/{{0.metadata.name}}", {"metadata": {"name": "{0.metadata.name}"}}),
+        ],
+    ),
     Case("core: create with a generated name", [post(_ALL, {"metadata": {"generateName": "a-"}})]),
     Case("core: create without a name", [post(_ALL, {"metadata": {}})]),
     Case("core: create with a name that is none", [post(_ALL, _map("No_Name"))]),

@@ -180,3 +180,25 @@ def test_a_claim_goes_only_when_nobody_uses_it_and_its_volume_with_it() -> None:
     world.delete("pods", "user")
     assert world.names("persistentvolumeclaims") == []
     assert world.all("persistentvolumes") == []
+
+
+def test_endpoints_that_a_client_wrote_are_mirrored_while_their_service_has_no_selector() -> None:
+    world = cluster()
+    service(world, selector=None, clusterIP="None")
+    port = {"name": "http", "port": 80, "protocol": "TCP"}
+    subsets = [
+        {"ports": [port], "addresses": [{"ip": "10.9.9.1"}, {"ip": "fd00::1"}]},
+        {"ports": [port], "notReadyAddresses": [{"ip": "10.9.9.2"}]},
+    ]
+    body = {"metadata": {"name": "web"}, "subsets": subsets}
+    world.create("endpoints", "default", body)
+    found = {
+        one["addressType"]: [(e["addresses"], e["conditions"]) for e in one["endpoints"]]
+        for one in world.all("endpointslices", "default")
+    }
+    assert found == {
+        "IPv4": [(["10.9.9.1"], {"ready": True}), (["10.9.9.2"], {"ready": False})],
+        "IPv6": [(["fd00::1"], {"ready": True})],
+    }
+    world.delete("endpoints", "web")
+    assert of_slices(world) == []
