@@ -1,7 +1,7 @@
 """ResourceQuota: what a namespace's quotas count, refuse and show as used.
 
 Cheap where there are none: one look-up a creation. What is used is counted from the objects there are, so
-it cannot drift. Source: k8s.io/kubernetes `pkg/quota/v1`. Departure: quotas with scopes are not counted.
+it cannot drift. Source: k8s.io/kubernetes `pkg/quota/v1`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from capim.api import errors
 from capim.api.quantities import NANO, Quantity, parse_quantity
 from capim.runtime.graceful import has_ended
+from capim.runtime.kinds.quotascopes import is_counted, is_scoped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +55,8 @@ class Quotas:
         metadata = body["metadata"]
         wanted = _usage(resource.group_resource, body)
         for quota in _quotas_of(store, metadata["namespace"]):
+            if not is_counted(quota, resource.group_resource, body):
+                continue
             why = _refusal(store, quota, wanted, resource.group_resource, body)
             if why:
                 name = metadata["name"]
@@ -72,8 +75,8 @@ class Quotas:
             for stored in store.table(QUOTAS).slice(*store.table(QUOTAS).span(namespace)):
                 body = stored.json()
                 hard = (body.get("spec") or {}).get("hard") or {}
-                status = {"hard": hard, "used": _used(store, namespace, hard)}
-                if not _scoped(body) and body.get("status") != status:
+                status = {"hard": hard, "used": _used(store, namespace, hard, body)}
+                if body.get("status") != status:
                     lifecycle.save(stored, body | {"status": status})
             self._changed.pop(namespace, None)  # by these writes themselves
 
@@ -81,14 +84,7 @@ class Quotas:
 def _quotas_of(store: Store, namespace: str) -> Iterator[JsonObject]:
     table = store.table(QUOTAS)
     for stored in table.slice(*table.span(namespace)):
-        quota = stored.json()
-        if not _scoped(quota):
-            yield quota
-
-
-def _scoped(quota: JsonObject) -> bool:
-    spec: JsonObject = quota.get("spec") or {}
-    return bool(spec.get("scopes") or spec.get("scopeSelector"))
+        yield stored.json()
 
 
 def _refusal(
@@ -103,7 +99,8 @@ def _refusal(
     concerned = sorted(key for key in hard if wanted[key])
     if not concerned:
         return ""
-    used = _used(store, body["metadata"]["namespace"], {key: hard[key] for key in concerned})
+    limits = {key: hard[key] for key in concerned}
+    used = _used(store, body["metadata"]["namespace"], limits, quota)
     over = [
         key
         for key in concerned
@@ -135,12 +132,14 @@ def _unspecified(hard: JsonObject, spec: JsonObject) -> str:
     return "; ".join(texts)
 
 
-def _used(store: Store, namespace: str, hard: JsonObject) -> JsonObject:
-    """Count, in the order and family of the limits."""
+def _used(store: Store, namespace: str, hard: JsonObject, quota: JsonObject) -> JsonObject:
+    """Count what is in the scopes of a quota, in the order and family of the limits."""
     total: Counter[str] = Counter()
-    for table in store.tables():
+    scoped = is_scoped(quota)
+    for table in [store.table(_PODS)] if scoped else store.tables():
         for stored in table.slice(*table.span(namespace)):
-            total.update(_usage_of(stored))
+            if not scoped or is_counted(quota, _PODS, stored.json()):
+                total.update(_usage_of(stored))
     return {key: _shown(total[key], limit) for key, limit in hard.items()}
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from capim.api.errors import APIError
 from capim.runtime.kinds.admission import qos_class
+from capim.runtime.kinds.quotascopes import is_counted
 from capim.runtime.kinds.rules import BuiltinRules
 from capim.runtime.objects import PatchType
 from capim.runtime.resourcegroup import ResourceGroup
@@ -196,6 +197,59 @@ def test_limits_of_a_namespace_are_given_and_kept(group: ResourceGroup) -> None:
         "maximum cpu usage per Container is 2, but limit is 4, "
         "maximum cpu usage per Pod is 3, but limit is 4]"
     )
+
+
+ASKING = {"containers": [CONTAINERS[0] | {"resources": {"requests": {"cpu": "1"}}}]}
+ENDING = {"activeDeadlineSeconds": 5}
+TERM = {"topologyKey": "x", "labelSelector": {}}
+LIKED = "preferredDuringSchedulingIgnoredDuringExecution"
+ACROSS, WITHIN = (
+    {"affinity": {"podAntiAffinity": {LIKED: [{"weight": 1, "podAffinityTerm": term}]}}}
+    for term in (TERM | {"namespaces": ["other"]}, TERM)
+)
+URGENT = {"priorityClassName": "urgent"}
+
+
+def _priority(operator: str, *values: str) -> dict[str, Any]:
+    requirement = {"scopeName": "PriorityClass", "operator": operator, "values": list(values)}
+    return {"scopeSelector": {"matchExpressions": [requirement]}}
+
+
+@pytest.mark.parametrize(
+    ("scope", "inside", "outside"),
+    [
+        pytest.param({"scopes": ["Terminating"]}, ENDING, {}, id="terminating"),
+        pytest.param({"scopes": ["NotTerminating"]}, {}, ENDING, id="not-terminating"),
+        pytest.param({"scopes": ["BestEffort"]}, {}, ASKING, id="best-effort"),
+        pytest.param({"scopes": ["NotBestEffort"]}, ASKING, {}, id="not-best-effort"),
+        pytest.param({"scopes": ["Terminating", "BestEffort"]}, ENDING, ASKING | ENDING, id="both"),
+        pytest.param(_priority("In", "urgent"), URGENT, {}, id="in-priority-classes"),
+        pytest.param(_priority("NotIn", "urgent"), {}, URGENT, id="in-no-priority-class-of"),
+        pytest.param(_priority("Exists"), URGENT, {}, id="in-any-priority-class"),
+        pytest.param(_priority("DoesNotExist"), {}, URGENT, id="in-no-priority-class"),
+        pytest.param({"scopes": ["CrossNamespacePodAffinity"]}, ACROSS, WITHIN, id="across"),
+    ],
+)
+def test_quota_counts_what_is_in_its_scopes(
+    scope: dict[str, Any], inside: dict[str, Any], outside: dict[str, Any]
+) -> None:
+    quota = {"spec": {"hard": {"pods": "1"}, **scope}}
+    held = [{"spec": {"containers": CONTAINERS} | spec} for spec in (inside, outside)]
+    kind = ("", "pods")
+    assert [is_counted(quota, kind, body) for body in held] == [True, False]
+    assert not is_counted(quota, ("", "services"), {"spec": {}})
+
+
+def test_quota_with_scopes_has_room_for_others(group: ResourceGroup) -> None:
+    quotas = SERVED["resourcequotas"]
+    spec = {"hard": {"pods": "1"}, "scopes": ["Terminating"]}
+    group.create(quotas, "default", named("q", spec=spec))
+    pod(group, "a")
+    pod(group, "b", **ENDING)
+    pod(group, "c")
+    used = group.get(quotas, "default", "q").json()["status"]["used"]
+    assert used == {"pods": "1"}
+    assert "exceeded quota: q" in refusal(group, **ENDING).message
 
 
 def test_quota_counts_refuses_and_forgets(group: ResourceGroup) -> None:
