@@ -333,11 +333,23 @@ def test_an_update_of_the_status_leaves_the_object(group: ResourceGroup) -> None
     assert "labels" not in made["metadata"]
 
 
-def test_a_status_update_of_a_core_kind_takes_labels_along(group: ResourceGroup) -> None:
-    group.create(NODES, "", named("n"))
-    body = named("n", status={"phase": "a"}, metadata={"labels": {"a": "b"}})
-    stored = group.update(NODES, "", "n", body, subresource="status")
-    assert stored.labels == {"a": "b"}
+@pytest.mark.parametrize(
+    ("kind", "taken"),
+    [
+        pytest.param(NODES, {"labels", "annotations"}, id="most-kinds"),
+        pytest.param(DEPLOYMENTS, {"annotations"}, id="deployments"),
+        pytest.param(SERVED["volumeattachments"], set(), id="status-alone"),
+    ],
+)
+def test_a_status_update_takes_metadata_along(
+    group: ResourceGroup, kind: Resource, taken: set[str]
+) -> None:
+    namespace = "default" if kind.namespaced else ""
+    group.create(kind, namespace, named("n"))
+    sent = {key: {"a": "b"} for key in ("labels", "annotations")}
+    body = named("n", status={"phase": "a"}, metadata=sent)
+    made = group.update(kind, namespace, "n", body, subresource="status").json()["metadata"]
+    assert {key for key in sent if key in made} == taken
 
 
 def test_a_write_that_changes_nothing_takes_no_version(group: ResourceGroup) -> None:

@@ -60,6 +60,16 @@ def test_keys_of_yaml_given_twice(client: MemoryClient) -> None:
     assert 'line 5: key "k" already set in map' in warned(answer)
 
 
+def test_keys_of_an_applied_configuration_given_twice(client: MemoryClient) -> None:
+    text = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  k: v\n  k: w\n"
+    apply = {"Content_Type": "application/apply-patch+yaml"}
+    strict = f"{MAPS}/a?fieldManager=m&fieldValidation=Strict"
+    answer = client.ask("PATCH", strict, text, **apply)
+    assert (answer.status, 'key "k" already set' in answer.json()["message"]) == (400, True)
+    answer = client.ask("PATCH", f"{MAPS}/a?fieldManager=m", text, **apply)
+    assert (answer.status, 'key "k" already set' in warned(answer)) == (201, True)
+
+
 @pytest.mark.parametrize("content_type", [MERGE, STRATEGIC])
 @pytest.mark.parametrize("path", [MAPS, NODES])
 def test_a_patch_drops_what_is_unknown(client: MemoryClient, path: str, content_type: str) -> None:
