@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import orjson
 
 from capim.api.gvk import GVK
+from capim.runtime.etcdmembers import EtcdCluster
+from capim.runtime.etcdservice import METHODS, EtcdService
 from capim.wire.clienthello import ServerName
+from capim.wire.grpcserver import GrpcConnection
 from capim.wire.kubeproto import KubeProtoError, decode
 from capim.wire.patch import PatchError, json_patch, merge_patch, strategic_merge_patch
 from capim.wire.portforward import Pairing
@@ -152,6 +155,8 @@ _OBJECTS: Final = (
     "/apis/example.com/v1/namespaces/default/things/a/status",
     "/api/v1/namespaces/default",
 )
+_APPLIED: Final = tuple(f"{path}?fieldManager=f&force=1" for path in _OBJECTS)
+_APPLY: Final = ("application/apply-patch+yaml",)
 _PATCHES: Final = (
     "application/merge-patch+json",
     "application/json-patch+json",
@@ -260,6 +265,20 @@ def _clienthello() -> Feed:
     return feed
 
 
+def _etcd() -> Feed:
+    """Feed frames of HTTP/2 to an etcd, behind a client's first ones."""
+    etcd = EtcdCluster(7)
+    etcd.add("a", 1)
+
+    def feed(data: bytes) -> str:
+        connection = GrpcConnection(EtcdService(etcd, member="a").handle, methods=METHODS)
+        for start in range(0, len(data), 53):
+            connection.receive_data(data[start : start + 53])
+        return f"{connection.closed} {len(connection.data_to_send()).bit_length()}"
+
+    return feed
+
+
 _OBJECT_WORDS: Final = (
     b'"metadata":',
     b'"name":',
@@ -332,6 +351,7 @@ TARGETS: Final = (
         lambda: _bodies("POST", _COLLECTIONS, ("application/vnd.kubernetes.protobuf",)),
     ),
     Target("patch_bodies", lambda: _bodies("PATCH", _OBJECTS, _PATCHES), _PATCH_WORDS),
+    Target("applies", lambda: _bodies("PATCH", _APPLIED, _APPLY), _OBJECT_WORDS),
     Target("updates", lambda: _bodies("PUT", _OBJECTS, (_JSON, "application/yaml")), _OBJECT_WORDS),
     Target(
         "deletes",
@@ -343,6 +363,7 @@ TARGETS: Final = (
     Target(
         "selectors", _selectors, (b" in ", b" notin ", b"(", b")", b"!=", b"==", b",", b"!", b"\\,")
     ),
+    Target("etcd", _etcd),
     Target("spdy", _spdy),
     Target("websocket", _websocket),
     Target("clienthello", _clienthello),
