@@ -143,7 +143,7 @@ class Fleet:
         self._state = FleetState(
             self._names, installation=installation, epoch=counted if epoch is None else epoch
         )
-        self._links = Links(self._options, address, self._on_message)
+        self._links = Links(self._options, address, self._on_message, self._on_gap)
         self._supervisor = Supervisor(
             self._local_names,
             runtime_dir=self._runtime_dir,
@@ -241,6 +241,10 @@ class Fleet:
             self._take_answer(message)
         elif isinstance(message, m.Report) and message.worker == identity:
             self._carry_out(self._state.handle(message, self._clock()))
+
+    def _on_gap(self, worker: str) -> None:
+        _log.warning("reports of a worker were lost: it is asked for all", worker=worker)
+        self._state.missed(worker)
 
     def _take_answer(self, answer: m.Answer) -> None:
         if query := self._queries.get(answer.request):

@@ -6,7 +6,7 @@ was up is reported up until its restarted worker says otherwise, so that conditi
 
 Invariants: a cluster is desired on one worker; nothing is sent before `begin` (whole or closed: the
 desired state must be complete first); a removal is kept until the worker confirmed it, by its own
-answer or by a whole Sync that no longer named the object.
+answer or by a whole Sync, sent after the removal, that no longer named the object.
 """
 
 from __future__ import annotations
@@ -72,6 +72,17 @@ class _Worker:
     life: str = ""  #: empty until it registered
     heard_at: float | None = None  #: or since when it is waited for; None before the first tick
     synced: bool = False  #: confirmed the last Sync; only then absence from desired means gone
+    missed: bool = False  #: something it reported was lost
+    syncs: int = 0  #: how many Syncs it was sent; the number of the last
+
+
+@dataclass(frozen=True, slots=True)
+class _Going:
+    """A removal that its worker has not confirmed."""
+
+    worker: str
+    uid: str
+    after_sync: int  #: the number of the last Sync that may still have named the object
 
 
 @dataclass(slots=True)
@@ -90,9 +101,8 @@ class FleetState:
         self.begun = False
         self._workers = {name: _Worker() for name in workers}
         self._clusters: dict[NamespacedName, _Cluster] = {}
-        #: removals a worker has not confirmed: key -> (worker, uid)
-        self._going_clusters: dict[NamespacedName, tuple[str, str]] = {}
-        self._going_machines: dict[tuple[NamespacedName, str], tuple[str, str]] = {}
+        self._going_clusters: dict[NamespacedName, _Going] = {}
+        self._going_machines: dict[tuple[NamespacedName, str], _Going] = {}
         self._listeners: dict[NamespacedName, ListenerStatus] = {}
         self._progress: dict[tuple[NamespacedName, str], MachineProgress] = {}
 
@@ -167,7 +177,7 @@ class FleetState:
         if held is None or spec is None or spec.uid != uid:
             return
         del held.machines[name]
-        self._going_machines[cluster, name] = (held.worker, uid)
+        self._going_machines[cluster, name] = self._going(held.worker, uid)
         yield from self._command(held.worker, m.RemoveMachine(self.epoch, cluster, name, uid))
 
     def remove_cluster(self, cluster: NamespacedName, uid: str) -> Iterator[Instruction]:
@@ -177,15 +187,19 @@ class FleetState:
             yield from self._tell_all_that_gone(cluster, uid)
             return
         del self._clusters[cluster]
-        self._going_clusters[cluster] = (held.worker, uid)
+        self._going_clusters[cluster] = self._going(held.worker, uid)
         self._forget(cluster)
         yield from self._command(held.worker, m.RemoveCluster(self.epoch, cluster, uid))
 
     def _tell_all_that_gone(self, cluster: NamespacedName, uid: str) -> Iterator[Instruction]:
         """A cluster that another coordinator placed is deleted: some worker may have it in its journal."""
-        if self._going_clusters.get(cluster, ("", ""))[1] != uid:
+        going = self._going_clusters.get(cluster)
+        if going is None or going.uid != uid:
             for name in self._workers:
                 yield from self._command(name, m.RemoveCluster(self.epoch, cluster, uid))
+
+    def _going(self, worker: str, uid: str) -> _Going:
+        return _Going(worker, uid, self._workers[worker].syncs)
 
     def _forget(self, cluster: NamespacedName) -> None:
         self._listeners.pop(cluster, None)
@@ -205,13 +219,16 @@ class FleetState:
 
     def _sync(self, name: str) -> Iterator[Instruction]:
         held = [cluster for cluster in self._clusters.values() if cluster.worker == name]
-        self._workers[name].synced = False
+        worker = self._workers[name]
+        worker.synced = worker.missed = False
+        worker.syncs += 1
         yield Send(
             name,
             m.Sync(
                 self.epoch,
                 tuple(cluster.spec for cluster in held),
                 tuple(spec for cluster in held for spec in cluster.machines.values()),
+                worker.syncs,
             ),
         )
 
@@ -247,17 +264,17 @@ class FleetState:
                 yield from self._machine_progressed(report.progress)
             case m.MachineGone():
                 key = (report.cluster, report.name)
-                if self._going_machines.get(key) == (report.worker, report.uid):
+                if _is_of(self._going_machines.get(key), report):
                     del self._going_machines[key]
                     self._progress.pop(key, None)
                     yield Notify(*key)
             case m.ClusterGone():
-                if self._going_clusters.get(report.cluster) == (report.worker, report.uid):
+                if _is_of(self._going_clusters.get(report.cluster), report):
                     del self._going_clusters[report.cluster]
                     yield Notify(report.cluster)
             case m.Synced() if report.epoch == self.epoch:
-                worker.synced = True
-                yield from self._confirm_removals(report.worker)
+                worker.synced = report.number == worker.syncs
+                yield from self._confirm_removals(report)
             case _:
                 pass  # a Pong says only that the worker lives, which is noted already
 
@@ -274,12 +291,16 @@ class FleetState:
             self._progress[progress.cluster, progress.name] = progress
             yield Notify(progress.cluster, progress.name)
 
-    def _confirm_removals(self, worker: str) -> Iterator[Instruction]:
+    def _confirm_removals(self, synced: m.Synced) -> Iterator[Instruction]:
         """A whole Sync was applied: what it did not name is gone from that worker."""
-        for key in [key for key, going in self._going_machines.items() if going[0] == worker]:
+
+        def gone(going: _Going) -> bool:
+            return going.worker == synced.worker and going.after_sync < synced.number
+
+        for key in [key for key, going in self._going_machines.items() if gone(going)]:
             del self._going_machines[key]
             self._progress.pop(key, None)
-        for cluster in [key for key, going in self._going_clusters.items() if going[0] == worker]:
+        for cluster in [key for key, going in self._going_clusters.items() if gone(going)]:
             del self._going_clusters[cluster]
         yield NotifyAll()
 
@@ -296,8 +317,19 @@ class FleetState:
                 yield Replace(name, f"silent for {patience_s:.0f} s")
             elif worker.life:
                 yield Send(name, m.Ping(self.epoch))
+                if worker.missed and self.begun:
+                    yield from self._sync(name)
+
+    def missed(self, name: str) -> None:
+        """Reports were lost on their way: with the next heartbeat the worker is asked for all of them."""
+        if name in self._workers:
+            self._workers[name].missed = True
 
     def lost(self, name: str, now: float) -> None:
         """A send failed or the process ended: the worker must register again."""
         worker = self._workers[name]
         worker.life, worker.synced, worker.heard_at = "", False, now
+
+
+def _is_of(going: _Going | None, report: m.MachineGone | m.ClusterGone) -> bool:
+    return going is not None and (going.worker, going.uid) == (report.worker, report.uid)

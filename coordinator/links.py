@@ -34,16 +34,21 @@ class Links:
     """Sends to any worker and hears them all. One loop, no lock."""
 
     def __init__(
-        self, options: LinkOptions, address: str, on_message: Callable[[str, Message], None]
+        self,
+        options: LinkOptions,
+        address: str,
+        on_message: Callable[[str, Message], None],
+        on_gap: Callable[[str], None],
     ) -> None:
-        """Bind; `address` is the Unix socket's.
+        """Bind; `address` is the Unix socket's. `on_gap`: something that a worker said was lost.
 
         Raises:
             ValueError: an address cannot be bound or a key cannot be read; the message has the fix.
         """
         self._remote_names = frozenset(name for name, _ in options.remote_workers)
         self._on_message = on_message
-        self._local = CoordinatorSocket(address, self._from_local)
+        self._on_gap = on_gap
+        self._local = CoordinatorSocket(address, self._from_local, on_gap=self._gap_of_local)
         try:
             self._remote = self._open_remote(options) if self._remote_names else None
         except ValueError:
@@ -55,6 +60,7 @@ class Links:
         return CoordinatorSocket(
             options.worker_listen,
             self._on_message,
+            on_gap=self._on_gap,
             keys=load_pair(folder, COORDINATOR),
             admitted={name: load_public(folder, name) for name in sorted(self._remote_names)},
         )
@@ -62,6 +68,10 @@ class Links:
     def _from_local(self, worker: str, message: Message) -> None:
         if worker not in self._remote_names:
             self._on_message(worker, message)
+
+    def _gap_of_local(self, worker: str) -> None:
+        if worker not in self._remote_names:
+            self._on_gap(worker)
 
     def send(self, worker: str, message: Message) -> None:
         """Send to one worker.

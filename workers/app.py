@@ -133,7 +133,7 @@ class Worker:
         self._todo: asyncio.Queue[s.Instruction] = asyncio.Queue()
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
-        self._socket = _connect(options, self._on_message)
+        self._socket = _connect(options, self._on_message, self._register_again)
         self.ended = asyncio.Event()
 
     def start(self) -> None:
@@ -217,18 +217,24 @@ class Worker:
         try:
             self._socket.send(report)
         except PeerBusyError:
-            self._state.report_refused()
-            self._take([])
+            self._register_again()
+
+    def _register_again(self) -> None:
+        self._state.out_of_step()
+        self._plan_tick()
 
 
-def _connect(options: WorkerOptions, on_message: Callable[[Message], None]) -> WorkerSocket:
+def _connect(
+    options: WorkerOptions, on_message: Callable[[Message], None], on_gap: Callable[[], None]
+) -> WorkerSocket:
     """Go to the coordinator. Raises KeyFileError."""
     if options.keys is None:
-        return WorkerSocket(options.connect, options.name, on_message)
+        return WorkerSocket(options.connect, options.name, on_message, on_gap=on_gap)
     return WorkerSocket(
         options.connect,
         options.name,
         on_message,
+        on_gap=on_gap,
         keys=load_pair(options.keys, options.name),
         coordinator=load_public(options.keys, COORDINATOR),
     )

@@ -239,7 +239,7 @@ class WorkerState:
             yield from self._serve(held)
             self._schedule(key)
             yield from self._report(held)
-        yield Send(m.Synced(self.name, self.life, sync.epoch))
+        yield Send(m.Synced(self.name, self.life, sync.epoch, sync.number))
 
     def _report(self, held: Held) -> Iterator[Instruction]:
         if status := held.status():
@@ -398,8 +398,8 @@ class WorkerState:
         self._registered_at = self._clock()
         return Send(m.Register(self.name, self.life, self.pid, clusters=tuple(self.clusters)))
 
-    def report_refused(self) -> None:
-        """A report could not be sent: register again, so that a Sync asks for all of them."""
+    def out_of_step(self) -> None:
+        """A command was lost or a report could not be sent: register again, so that a Sync follows."""
         self._must_register = True
 
 

@@ -1,4 +1,4 @@
-"""Messages to bytes and back: msgpack arrays `[version, type name, field, field, ...]`.
+"""Messages to bytes and back: msgpack arrays `[version, session, number, type name, field, field, ...]`.
 
 Fields go by position, so `envelope.VERSION` is raised with every change of them. What does not fit the
 annotated types is a `CodecError`; nothing is guessed.
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 
 from capim.messaging import envelope
+from capim.messaging.order import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,30 +32,33 @@ class CodecError(ValueError):
     """The bytes are not a message of this version."""
 
 
-def encode(message: Message) -> bytes:
+def encode(message: Message, place: Place) -> bytes:
     """Encode one message."""
-    values = [envelope.VERSION, type(message).__name__, *_fields(message)]
+    values = [envelope.VERSION, *place, type(message).__name__, *_fields(message)]
     return bytes(msgpack.packb(values, default=_plain))
 
 
-def decode(data: bytes) -> Message:
+def decode(data: bytes) -> tuple[Message, Place]:
     """Decode one message.
 
     Raises:
         CodecError: not msgpack, another version, an unknown type, or a field of the wrong shape.
     """
     try:
-        version, name, *values = msgpack.unpackb(data, strict_map_key=False)
+        version, session, number, name, *values = msgpack.unpackb(data, strict_map_key=False)
     except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise CodecError(f"not a message: {error}") from error
     if version != envelope.VERSION:
         raise CodecError(f"message version {version}, this process speaks {envelope.VERSION}")
+    if type(session) is not int or type(number) is not int:
+        raise CodecError("session and number are no integers")
     if name not in _TYPES:
         raise CodecError(f"unknown message type {name!r}")
     try:
-        return typing.cast("Message", _decoder(_TYPES[name])(values))
+        message = typing.cast("Message", _decoder(_TYPES[name])(values))
     except (TypeError, ValueError, AttributeError) as error:
         raise CodecError(f"bad {name}: {error}") from error
+    return message, Place(session, number)
 
 
 def _fields(value: Any) -> list[Any]:

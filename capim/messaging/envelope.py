@@ -15,7 +15,7 @@ from capim.api.gvk import NamespacedName
 from capim.api.workload import ClusterSpec, ListenerStatus, MachineProgress, MachineSpec
 
 #: Raised with every change of a message's fields; a coordinator refuses a worker of another version.
-VERSION = 1
+VERSION = 2
 
 
 # --- coordinator to worker -------------------------------------------------------------------------
@@ -72,6 +72,7 @@ class Sync:
     epoch: int
     clusters: tuple[ClusterSpec, ...]
     machines: tuple[MachineSpec, ...]
+    number: int = 0  #: counted by worker, returned by `Synced`
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,7 @@ class Synced:
     worker: str
     life: str
     epoch: int
+    number: int = 0  #: of the Sync
 
 
 @dataclass(frozen=True, slots=True)

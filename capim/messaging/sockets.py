@@ -5,14 +5,16 @@ CURVE keys: whoever has none of the keys that the coordinator knows is refused i
 worker cannot speak under another's name.
 
 Sends never wait: what cannot go now is refused with an error and the owner brings the peer up to date
-by a whole `Sync` later, which is why no queue here has to be unbounded. Receives are callbacks on the
-event loop, driven by the socket's own file descriptor.
+by a whole `Sync` later, which is why no queue here has to be unbounded. What was lost on its way is told
+to the owner as well (`order`). Receives are callbacks on the event loop, driven by the socket's own file
+descriptor.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ import zmq
 from zmq.utils import z85
 
 from capim.messaging.codec import CodecError, Message, decode, encode
+from capim.messaging.order import Incoming, Outgoing, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -140,6 +143,14 @@ class _Gate(_Endpoint):
         self._transmit([version, request, *verdict, name.encode(), b""])
 
 
+class _Peer:
+    """The two directions of what is said with one peer. One loop, no lock."""
+
+    def __init__(self) -> None:
+        self.outgoing = Outgoing()
+        self.incoming = Incoming()
+
+
 class CoordinatorSocket(_Endpoint):
     """The ROUTER: binds, knows workers by their identity.
 
@@ -151,12 +162,15 @@ class CoordinatorSocket(_Endpoint):
         address: str,
         on_message: Callable[[str, Message], None],
         *,
+        on_gap: Callable[[str], None],
         keys: CurvePair | None = None,
         admitted: Mapping[str, bytes] | None = None,
     ) -> None:
         super().__init__(zmq.ROUTER)
         self._address = address
         self._on_message = on_message
+        self._on_gap = on_gap
+        self._peers: defaultdict[str, _Peer] = defaultdict(_Peer)
         self._gate: _Gate | None = None
         if keys is not None:
             self._demand_keys(keys, admitted or {})
@@ -183,7 +197,10 @@ class CoordinatorSocket(_Endpoint):
             PeerGoneError: no worker of this name is connected.
             PeerBusyError: its queue is full.
         """
-        self._transmit([worker.encode(), encode(message)])
+        outgoing = self._peers[worker].outgoing
+        place = outgoing.place(message)
+        self._transmit([worker.encode(), encode(message, place)])
+        outgoing.sent(place)
 
     def close(self) -> None:
         """Close the socket; messages on their way have half a second to leave."""
@@ -203,11 +220,15 @@ class CoordinatorSocket(_Endpoint):
             _log.warning("message refused: the sender has another worker's name", worker=identity)
             return
         try:
-            message = decode(frames[-1].bytes)
+            message, place = decode(frames[-1].bytes)
         except CodecError as error:
             _log.warning("message refused", worker=identity, error=str(error))
             return
-        self._on_message(identity, message)
+        verdict = self._peers[identity].incoming.take(message, place)
+        if verdict is not Verdict.LATE:
+            self._on_message(identity, message)
+        if verdict is Verdict.GAP:
+            self._on_gap(identity)
 
 
 class WorkerSocket(_Endpoint):
@@ -222,11 +243,14 @@ class WorkerSocket(_Endpoint):
         name: str,
         on_message: Callable[[Message], None],
         *,
+        on_gap: Callable[[], None],
         keys: CurvePair | None = None,
         coordinator: bytes = b"",
     ) -> None:
         super().__init__(zmq.DEALER)
         self._on_message = on_message
+        self._on_gap = on_gap
+        self._peer = _Peer()
         self._socket.routing_id = name.encode()
         if keys is not None:
             self._socket.curve_publickey, self._socket.curve_secretkey = keys.public, keys.secret
@@ -244,12 +268,18 @@ class WorkerSocket(_Endpoint):
         Raises:
             PeerBusyError: not connected, or the queue is full.
         """
-        self._transmit([encode(message)])
+        place = self._peer.outgoing.place(message)
+        self._transmit([encode(message, place)])
+        self._peer.outgoing.sent(place)
 
     def _received(self, frames: list[zmq.Frame]) -> None:
         try:
-            message = decode(frames[-1].bytes)
+            message, place = decode(frames[-1].bytes)
         except CodecError as error:
             _log.warning("message refused", error=str(error))
             return
-        self._on_message(message)
+        verdict = self._peer.incoming.take(message, place)
+        if verdict is not Verdict.LATE:
+            self._on_message(message)
+        if verdict is Verdict.GAP:
+            self._on_gap()

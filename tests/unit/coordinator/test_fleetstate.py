@@ -65,12 +65,15 @@ class Fleet:
     def report(self, report: m.Report) -> list[Instruction]:
         return self.do(self.state.handle(report, NOW))
 
+    def confirm(self, worker: str, sent: list[Instruction], life: str = "life") -> None:
+        """Let a worker answer the Sync that it was sent."""
+        self.report(m.Synced(worker, life, 7, sync_of(sent).number))
+
     def running(self) -> Fleet:
         """Both workers registered, begun, synced."""
         self.do(self.state.begin())
         for worker in (W0, W1):
-            self.register(worker)
-            self.report(m.Synced(worker, "life", 7))
+            self.confirm(worker, self.register(worker))
         return self
 
 
@@ -102,8 +105,8 @@ def test_begin_sends_each_worker_its_whole_shard(fleet: Fleet) -> None:
     fleet.do(fleet.state.set_machine(machine()))
     fleet.do(fleet.state.set_cluster(W1, cluster(C2, "u2", 20001)))
     sent = {one.worker: one.command for one in fleet.state.begin() if isinstance(one, Send)}
-    assert sent[W0] == m.Sync(7, (cluster(),), (machine(),))
-    assert sent[W1] == m.Sync(7, (cluster(C2, "u2", 20001),), ())
+    assert sent[W0] == m.Sync(7, (cluster(),), (machine(),), 1)
+    assert sent[W1] == m.Sync(7, (cluster(C2, "u2", 20001),), (), 1)
 
 
 def test_a_restarted_worker_gets_its_shard_again(fleet: Fleet) -> None:
@@ -184,7 +187,35 @@ def test_a_removal_the_worker_missed_is_confirmed_by_its_next_sync(fleet: Fleet)
     assert not fleet.state.machine_gone(C1, "m1", "mu1")
     assert sync_of(fleet.register(life="second")).machines == ()
     assert not fleet.state.machine_gone(C1, "m1", "mu1")
-    assert fleet.report(m.Synced(W0, "second", 7)) == [NotifyAll()]
+    assert fleet.report(m.Synced(W0, "second", 7, 2)) == [NotifyAll()]
+    assert fleet.state.machine_gone(C1, "m1", "mu1")
+
+
+def test_lost_reports_are_asked_for_with_the_next_heartbeat_and_once(fleet: Fleet) -> None:
+    fleet.running()
+    fleet.do(fleet.state.set_cluster(W0, cluster()))
+    fleet.state.missed(W0)
+    fleet.state.missed(W0)
+    fleet.state.missed("nobody")
+    sent = fleet.do(fleet.state.tick(NOW))
+    assert sync_of(sent).clusters == (cluster(),)
+    assert not fleet.state.worker_ready(W0)
+    fleet.confirm(W0, sent)
+    assert fleet.state.worker_ready(W0)
+    assert fleet.do(fleet.state.tick(NOW)) == [Send(W0, m.Ping(7)), Send(W1, m.Ping(7))]
+
+
+def test_a_sync_that_still_named_a_machine_does_not_confirm_its_removal(fleet: Fleet) -> None:
+    fleet.running()
+    fleet.do(fleet.state.set_cluster(W0, cluster()))
+    fleet.do(fleet.state.set_machine(machine()))
+    first = fleet.register()
+    fleet.do(fleet.state.remove_machine(C1, "m1", "mu1"))
+    second = fleet.register()
+    fleet.confirm(W0, first)
+    assert not fleet.state.machine_gone(C1, "m1", "mu1")
+    assert not fleet.state.worker_ready(W0)
+    fleet.confirm(W0, second)
     assert fleet.state.machine_gone(C1, "m1", "mu1")
 
 

@@ -25,6 +25,11 @@ from tests.support.ports import free_port
 REGISTER = m.Register("worker-0", "life", 1)
 
 
+def never(*_: object) -> None:
+    """Nothing is lost on these connections."""
+    raise AssertionError
+
+
 class Inbox:
     """Collects what came in and lets a test wait for it."""
 
@@ -52,8 +57,8 @@ async def connect(worker: WorkerSocket) -> None:
 def test_messages_arrive_in_order_both_ways(tmp_path: Path) -> None:
     async def scenario() -> None:
         address, ours, theirs = ipc_address(tmp_path), Inbox(), Inbox()
-        router = CoordinatorSocket(address, ours.from_worker)
-        worker = WorkerSocket(address, "worker-0", theirs.messages.put_nowait)
+        router = CoordinatorSocket(address, ours.from_worker, on_gap=never)
+        worker = WorkerSocket(address, "worker-0", theirs.messages.put_nowait, on_gap=never)
         try:
             await connect(worker)
             assert await ours.next() == REGISTER
@@ -82,11 +87,15 @@ def test_over_tcp_only_known_keys_come_in_and_each_under_its_own_name(tmp_path: 
     def worker(name: str, keys: str | None) -> WorkerSocket:
         pair = load_pair(tmp_path, keys) if keys else None
         public = load_public(tmp_path, COORDINATOR)
-        return WorkerSocket(address, name, lambda _: None, keys=pair, coordinator=public)
+        return WorkerSocket(
+            address, name, lambda _: None, keys=pair, coordinator=public, on_gap=never
+        )
 
     async def scenario() -> None:
         inbox, keys = Inbox(), load_pair(tmp_path, COORDINATOR)
-        router = CoordinatorSocket(address, inbox.from_worker, keys=keys, admitted=admitted)
+        router = CoordinatorSocket(
+            address, inbox.from_worker, keys=keys, admitted=admitted, on_gap=never
+        )
         liar = worker("worker-0-too", "other")
         refused = [worker("stranger", "stranger"), worker("open", None)]
         known = worker("worker-0", "worker-0")
@@ -113,9 +122,13 @@ def test_a_worker_refuses_a_coordinator_with_another_key(tmp_path: Path) -> None
     async def scenario() -> None:
         admitted = {"worker-0": load_public(tmp_path, "worker-0")}
         imposter = load_pair(tmp_path, "imposter")
-        router = CoordinatorSocket(address, lambda *_: None, keys=imposter, admitted=admitted)
+        router = CoordinatorSocket(
+            address, lambda *_: None, keys=imposter, admitted=admitted, on_gap=never
+        )
         keys, public = load_pair(tmp_path, "worker-0"), load_public(tmp_path, COORDINATOR)
-        worker = WorkerSocket(address, "worker-0", lambda _: None, keys=keys, coordinator=public)
+        worker = WorkerSocket(
+            address, "worker-0", lambda _: None, keys=keys, coordinator=public, on_gap=never
+        )
         monitor = worker._socket.get_monitor_socket()
         try:
             failed = False
@@ -146,10 +159,10 @@ def test_a_key_that_cannot_be_read_names_the_file_and_the_fix(tmp_path: Path, na
 def test_an_address_that_is_taken_is_said(tmp_path: Path) -> None:
     async def scenario() -> None:
         address = f"tcp://127.0.0.1:{free_port()}"
-        first = CoordinatorSocket(address, lambda *_: None)
+        first = CoordinatorSocket(address, lambda *_: None, on_gap=never)
         try:
             with pytest.raises(ValueError, match="cannot be bound: Address already in use"):
-                CoordinatorSocket(address, lambda *_: None)
+                CoordinatorSocket(address, lambda *_: None, on_gap=never)
         finally:
             first.close()
 
@@ -160,13 +173,13 @@ def test_a_worker_finds_the_next_coordinator(tmp_path: Path) -> None:
     async def scenario() -> None:
         address = ipc_address(tmp_path)
         first, second = Inbox(), Inbox()
-        router = CoordinatorSocket(address, first.from_worker)
-        worker = WorkerSocket(address, "worker-0", lambda message: None)
+        router = CoordinatorSocket(address, first.from_worker, on_gap=never)
+        worker = WorkerSocket(address, "worker-0", lambda message: None, on_gap=never)
         try:
             await connect(worker)
             await first.next()
             router.close()
-            router = CoordinatorSocket(address, second.from_worker)
+            router = CoordinatorSocket(address, second.from_worker, on_gap=never)
             async with asyncio.timeout(10):
                 while second.messages.empty():  # what goes to the first, as it closes, is lost
                     await connect(worker)
@@ -181,7 +194,7 @@ def test_a_worker_finds_the_next_coordinator(tmp_path: Path) -> None:
 
 def test_a_send_to_nobody_is_an_error_and_not_a_loss(tmp_path: Path) -> None:
     async def scenario() -> None:
-        router = CoordinatorSocket(ipc_address(tmp_path), lambda name, message: None)
+        router = CoordinatorSocket(ipc_address(tmp_path), lambda name, message: None, on_gap=never)
         try:
             with pytest.raises(PeerGoneError):
                 router.send("worker-0", m.Ping(1))
@@ -193,7 +206,7 @@ def test_a_send_to_nobody_is_an_error_and_not_a_loss(tmp_path: Path) -> None:
 
 def test_a_worker_without_a_coordinator_queues_nothing(tmp_path: Path) -> None:
     async def scenario() -> None:
-        worker = WorkerSocket(ipc_address(tmp_path), "worker-0", lambda message: None)
+        worker = WorkerSocket(ipc_address(tmp_path), "worker-0", lambda message: None, on_gap=never)
         try:
             with pytest.raises(PeerBusyError):
                 worker.send(REGISTER)
@@ -206,9 +219,9 @@ def test_a_worker_without_a_coordinator_queues_nothing(tmp_path: Path) -> None:
 def test_foreign_bytes_do_not_disturb(tmp_path: Path) -> None:
     async def scenario() -> None:
         address, ours = ipc_address(tmp_path), Inbox()
-        router = CoordinatorSocket(address, ours.from_worker)
+        router = CoordinatorSocket(address, ours.from_worker, on_gap=never)
         stranger: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-        worker = WorkerSocket(address, "worker-0", lambda message: None)
+        worker = WorkerSocket(address, "worker-0", lambda message: None, on_gap=never)
         try:
             stranger.connect(address)
             stranger.send(b"\xff\xfe")
@@ -237,3 +250,34 @@ def test_a_folder_of_another_user_is_refused(
     monkeypatch.setattr(os, "geteuid", lambda: somebody_else)
     with pytest.raises(ValueError, match="belongs to another user"):
         ipc_address(tmp_path)
+
+
+def test_what_is_lost_on_the_way_is_told_to_whoever_should_have_heard_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        lost: asyncio.Queue[str] = asyncio.Queue()
+        address, ours, theirs = ipc_address(tmp_path), Inbox(), Inbox()
+        router = CoordinatorSocket(address, ours.from_worker, on_gap=lost.put_nowait)
+        worker = WorkerSocket(
+            address,
+            "worker-0",
+            theirs.messages.put_nowait,
+            on_gap=lambda: lost.put_nowait("coordinator"),
+        )
+        try:
+            await connect(worker)
+            await ours.next()
+            outgoing = worker._peer.outgoing
+            outgoing.sent(outgoing.place(m.Pong("worker-0", "life")))
+            worker.send(m.Pong("worker-0", "life"))
+            assert await asyncio.wait_for(lost.get(), 5) == "worker-0"
+            router.send("worker-0", m.Welcome(1, "i", 60.0))
+            outgoing = router._peers["worker-0"].outgoing
+            outgoing.sent(outgoing.place(m.Ping(1)))
+            router.send("worker-0", m.Ping(1))
+            assert await asyncio.wait_for(lost.get(), 5) == "coordinator"
+            assert [await theirs.next() for _ in range(2)] == [m.Welcome(1, "i", 60.0), m.Ping(1)]
+        finally:
+            worker.close()
+            router.close()
+
+    asyncio.run(scenario())

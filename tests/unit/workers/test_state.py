@@ -221,7 +221,7 @@ def test_a_silent_worker_registers_again_and_ends_when_orphaned(worker: Worker) 
 def test_a_refused_report_makes_the_worker_ask_for_a_sync(worker: Worker) -> None:
     worker.sync(machine())
     worker.tick_at(1.0)
-    worker.state.report_refused()
+    worker.state.out_of_step()
     assert len(reports(worker.tick_at(0.5), m.Register)) == 1
     worker.sync(machine())
     assert reports(worker.tick_at(0.5), m.Register) == []
