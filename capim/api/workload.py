@@ -67,7 +67,7 @@ class KeyPair:
     """A certificate and its private key, both PEM. Empty key: verify only."""
 
     certificate: bytes
-    key: bytes
+    key: bytes = field(repr=False)  #: no traceback may show it
 
 
 @dataclass(frozen=True, slots=True)

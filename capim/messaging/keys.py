@@ -7,7 +7,7 @@ and the coordinator's public one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import zmq.auth
@@ -28,7 +28,7 @@ class CurvePair:
     """A process's own keys, in Z85."""
 
     public: bytes
-    secret: bytes
+    secret: bytes = field(repr=False)  #: no traceback may show it
 
 
 def make_keys(folder: Path, names: Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import email.utils
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -23,6 +24,7 @@ from capim.server.access import check_access
 from capim.server.auth import Authenticator
 from capim.server.endpoints import Asked, Control, endpoint_of
 from capim.server.handlers import error_response, respond
+from capim.server.http import TEXT, Response
 from capim.server.impersonation import impersonated
 from capim.server.listing import parse_selectors
 from capim.server.metrics import RequestLabels
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
     from capim.api.identity import User
     from capim.runtime.authorization import Authorizer
-    from capim.server.http import Exchange, Response
+    from capim.server.http import Exchange
     from capim.server.metrics import Metrics
     from capim.server.requestlog import RequestLog
     from capim.server.routes import Query
@@ -53,6 +55,8 @@ _PARSED_LIMIT: Final = 64
 #: programs behind which a person sits, as a real server tells them
 _PEOPLE: Final = (b"curl", b"Wget", b"Mozilla/5.0")
 _READS: Final = frozenset({"get", "list", "watch"})
+#: what is refused behind Go's server, by the API's own handlers
+_REFUSALS: Final = {413: "RequestEntityTooLarge", 504: "Timeout"}
 _TRUE: Final = frozenset({"1", "true", "True", "TRUE", "t", "T"})
 
 
@@ -124,9 +128,12 @@ class ApiServer:
             self._request_log.answered(self._served.name, exchange, code)
 
     def refuse(self, status: int, message: str) -> Response:
-        """Make the answer to what is no request."""
-        reason = {413: "RequestEntityTooLarge"}.get(status, "BadRequest")
-        return error_response(APIError(reason, status, message))
+        """Make the answer to what is no request: text as of Go's HTTP server, or a Status."""
+        reason = _REFUSALS.get(status)
+        if reason is not None:
+            return error_response(APIError(reason, status, message))
+        text = f"{status} {HTTPStatus(status).phrase}"
+        return Response(status, (f"{text}: {message}" if message else text).encode(), TEXT)
 
     def date(self) -> bytes:
         """Return the Date header's value, made once a second."""

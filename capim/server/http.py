@@ -4,8 +4,8 @@ A thin `asyncio.Protocol` over httptools. Exchanges are answered one at a time a
 many requests a client pipelines; an answer may come later than the call that asked for it. Nothing
 here knows Kubernetes. One loop, no lock.
 
-Limits are those of a kube-apiserver where it has them: 3 MiB of body; Go's server would take 1 MiB of
-header, ours takes 64 KiB, more than any client certificate or token needs.
+Limits are those of a kube-apiserver where it has them: 3 MiB of body, times for head and body; those
+of a head are in `httphead`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,18 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import httptools
 
+from capim.server.httphead import (
+    HEADER_LIMIT_BYTES,
+    HEADER_OVERHEAD_BYTES,
+    HeadRefusedError,
+    check_head,
+    path_of,
+)
 from capim.server.streams import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-HEADER_LIMIT_BYTES: Final = 64 << 10
 BODY_LIMIT_BYTES: Final = 3 << 20
 _PIPELINE_LIMIT: Final = 16
 #: below this a copy into one write is cheaper than a TLS record more
@@ -31,6 +37,8 @@ _JOIN_LIMIT_BYTES: Final = 64 << 10
 _UPGRADE_REFUSED: Final = "the request cannot be upgraded"
 
 _REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
+#: headers that say something of the request itself
+_FRAMING: Final = frozenset({b"transfer-encoding", b"expect"})
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -75,7 +83,7 @@ class Application(Protocol):
         """Answer by `respond`, `start_stream` or `upgrade`, now or later."""
 
     def refuse(self, status: int, message: str) -> Response:
-        """Make the body of a refusal that HTTP itself decides: 400, 413, 431."""
+        """Make the body of a refusal that HTTP itself decides: 400, 413, 417, 431, 501, 504, 505."""
 
     def date(self) -> bytes:
         """Return the Date header's value."""
@@ -155,8 +163,10 @@ class HttpConnection(asyncio.Protocol):
         self._pumping = False
         self._write_paused = False
         self._read_paused = False
-        self._begun = False  #: a request has begun to arrive and is not whole
-        self._sweeps = 0  #: sweeps that found the same request begun, or none at all
+        self._begun = True  #: a request arrives and is not whole; the first is awaited so
+        self._waiting_bytes = 0  #: of bodies in `_ready`
+        self._host = b"?"  #: of the last good head; no host is called so
+        self._sweeps = 0  #: since a request began to arrive, or the last one was whole
 
     # --- asyncio -----------------------------------------------------------------------------------
 
@@ -166,7 +176,6 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse a piece of input and answer what it completes."""
-        self._sweeps = 0
         if self._session is not None:
             self._session.receive_data(data)
             return
@@ -178,7 +187,7 @@ class HttpConnection(asyncio.Protocol):
             self._parse(data)
         if self._current is None:
             self._pump()
-        if self._ready and (self._upgrading or len(self._ready) >= _PIPELINE_LIMIT):
+        if self._session is None and self._is_full():
             self._pause_reading()
 
     def eof_received(self) -> bool:
@@ -227,17 +236,22 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    def sweep(self, *, head_sweeps: int, idle_sweeps: int) -> None:
-        """Close what stands still: called at a fixed interval by the owner of the connections.
+    def sweep(self, *, head_sweeps: int, body_sweeps: int, idle_sweeps: int) -> None:
+        """Close what takes too long: called at a fixed interval by the owner of the connections.
 
-        A request that has begun and does not come further is cut off after `head_sweeps` calls, an
-        idle connection after `idle_sweeps`. Counting calls costs nothing on the way of a request.
+        A head has to be whole after `head_sweeps` calls, a whole request after `body_sweeps`, however
+        often a little more of it comes; an idle connection is closed after `idle_sweeps`. Counting
+        calls costs nothing on the way of a request.
         """
         if self._current is not None or self._session is not None:
             return
         self._sweeps += 1
-        if self._sweeps > (head_sweeps if self._begun else idle_sweeps):
-            self.close()
+        if not self._begun or self._in_head:
+            if self._sweeps > (head_sweeps if self._begun else idle_sweeps):
+                self.close()
+        elif self._sweeps > body_sweeps:
+            self._refuse(504, "Timeout: request did not complete within the allotted timeout")
+            self._pump()
 
     # --- httptools ---------------------------------------------------------------------------------
 
@@ -245,7 +259,7 @@ class HttpConnection(asyncio.Protocol):
         """Start a new request."""
         self._incoming = Exchange(self)
         self._body = []
-        self._body_bytes = self._head_bytes = 0
+        self._body_bytes = self._head_bytes = self._sweeps = 0
         self._in_head = self._begun = True
 
     def on_url(self, url: bytes) -> None:
@@ -254,8 +268,10 @@ class HttpConnection(asyncio.Protocol):
         self._head_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Collect a header."""
-        self._head_bytes += len(name) + len(value)
+        """Collect a header; of a head that is too large no more."""
+        self._head_bytes += len(name) + len(value) + HEADER_OVERHEAD_BYTES
+        if self._head_bytes > HEADER_LIMIT_BYTES:
+            return
         headers = self._incoming.headers
         name = name.lower()
         headers[name] = headers[name] + b"," + value if name in headers else value
@@ -264,15 +280,15 @@ class HttpConnection(asyncio.Protocol):
         """Check what the headers announce, before any of the body."""
         self._in_head = False
         if self._head_bytes > HEADER_LIMIT_BYTES:
-            self._refuse(431, "the request's header is too large")
+            self._refuse(431)
             return
         headers = self._incoming.headers
-        if b"host" not in headers and self._parser.get_http_version() == "1.1":
-            self._refuse(400, "the request has no Host header")
+        if headers.get(b"host") != self._host or not _FRAMING.isdisjoint(headers):
+            self._check_head(headers)
         if int(headers.get(b"content-length") or 0) > BODY_LIMIT_BYTES:
             self._refuse_body()
         elif b"expect" in headers and self._refusal is None:
-            self._continue(headers[b"expect"])
+            self._continue()
 
     def on_body(self, body: bytes) -> None:
         """Collect a piece of the body."""
@@ -286,15 +302,18 @@ class HttpConnection(asyncio.Protocol):
         """Put the request into the line."""
         self._begun = False
         self._in_head = True
-        self._head_bytes = 0
+        self._head_bytes = self._sweeps = 0
         if self._refusal is not None:
             return
         exchange = self._incoming
+        if not exchange.target.startswith(b"/"):
+            exchange.target = path_of(exchange.target)
         exchange.method = self._parser.get_method().decode("ascii")
         exchange.keep_alive = self._parser.should_keep_alive()
         if self._body:
             exchange.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
             self._body = []
+            self._waiting_bytes += len(exchange.body)
         self._ready.append(exchange)
 
     # --- answers -----------------------------------------------------------------------------------
@@ -361,17 +380,27 @@ class HttpConnection(asyncio.Protocol):
             else:
                 self._refuse(400, _UPGRADE_REFUSED)
         except (httptools.HttpParserError, ValueError):
-            self._refuse(400, "the request is not HTTP/1.1")
+            self._refuse(400)
         if self._begun and self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > HEADER_LIMIT_BYTES:
-                self._refuse(431, "the request's header is too large")
+                self._refuse(431)
+
+    def _check_head(self, headers: dict[bytes, bytes]) -> None:
+        """Look closely; what a kept connection says again and again was looked at once."""
+        try:
+            check_head(self._parser.get_http_version(), headers)
+        except HeadRefusedError as refused:
+            self._refuse(refused.status, refused.message)
+        else:
+            self._host = headers.get(b"host", b"?")
 
     def _pump(self) -> None:
         """Answer what is ready, one after the other, as long as the client reads."""
         self._pumping = True
         while self._ready and self._current is None and not self._write_paused:
             exchange = self._current = self._ready.popleft()
+            self._waiting_bytes -= len(exchange.body)
             self._application.handle(exchange)
         self._pumping = False
         if self._current is not None or self._transport is None:
@@ -381,7 +410,7 @@ class HttpConnection(asyncio.Protocol):
             length = b"Content-Length: %d\r\n" % len(response.body)
             self._transport.write(self._head(response, length, keep_alive=False) + response.body)
             self._finished(keep_alive=False)
-        elif self._read_paused and len(self._ready) < _PIPELINE_LIMIT:
+        elif self._read_paused and not self._is_full():
             self._read_paused = False
             self._transport.resume_reading()
 
@@ -414,7 +443,15 @@ class HttpConnection(asyncio.Protocol):
             b"" if keep_alive else b"Connection: close\r\n",
         )
 
-    def _refuse(self, status: int, message: str) -> None:
+    def _is_full(self) -> bool:
+        """Tell whether enough waits for an answer that no more is to be read."""
+        return (
+            self._upgrading
+            or len(self._ready) >= _PIPELINE_LIMIT
+            or self._waiting_bytes > BODY_LIMIT_BYTES
+        )
+
+    def _refuse(self, status: int, message: str = "") -> None:
         """Remember a refusal: it is sent when its turn comes."""
         if self._refusal is None:
             self._refusal = self._application.refuse(status, message)
@@ -422,9 +459,9 @@ class HttpConnection(asyncio.Protocol):
     def _refuse_body(self) -> None:
         self._refuse(413, f"Request entity too large: limit is {BODY_LIMIT_BYTES}")
 
-    def _continue(self, expected: bytes) -> None:
+    def _continue(self) -> None:
         # behind another answer the interim one would be taken for that; the client sends anyway
-        if expected.lower() == b"100-continue" and self._transport and not self._current:
+        if self._transport is not None and not self._current:
             self._transport.write(_CONTINUE)
 
     def _pause_reading(self) -> None:

@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 _SWEEP_S: Final = 5.0
-#: 10 s for a request to arrive, as Go's ReadHeaderTimeout is usually set
-_HEAD_SWEEPS: Final = 2
+#: a kube-apiserver gives a head 32 s and a whole request 60 s
+_HEAD_SWEEPS: Final = 6
+_BODY_SWEEPS: Final = 12
 #: 200 s: more than the 90 s after which Go's clients close idle connections themselves
 _IDLE_SWEEPS: Final = 40
 _HANDSHAKE_S: Final = 10.0
@@ -194,7 +195,11 @@ class Listener:
             self._forget()
             for protocol in tuple(self._transports.values()):
                 if isinstance(protocol, HttpConnection):
-                    protocol.sweep(head_sweeps=_HEAD_SWEEPS, idle_sweeps=_IDLE_SWEEPS)
+                    protocol.sweep(
+                        head_sweeps=_HEAD_SWEEPS,
+                        body_sweeps=_BODY_SWEEPS,
+                        idle_sweeps=_IDLE_SWEEPS,
+                    )
 
     def _forget(self) -> None:
         for transport in [it for it in self._transports if it.is_closing()]:

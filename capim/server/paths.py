@@ -64,6 +64,8 @@ def _check_read(exchange: Exchange, path: str, table: Discovery) -> None:
 
 def _absent(path: str, table: Discovery) -> Response:
     """Answer what is not there: a Status where a group answers, a page of text elsewhere."""
+    if not path.startswith("/"):
+        return PAGE_NOT_FOUND  # `*`, and what CONNECT names
     parts = path.split("/")[1:]
     known = parts[0] in {"api", "version"} or (parts[0] == "apis" and table.has_group(parts[1]))
     if known:

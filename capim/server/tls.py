@@ -12,6 +12,7 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 from capim.certs.contexts import server_context
 from capim.certs.issue import LIFETIME_S, api_server_hosts, new_key, serving_certificate
@@ -57,6 +58,9 @@ class Contexts:
         self._key = key
         self._clock = clock
         self._issued: dict[str, _Issued] = {}  #: by member name; the empty name is the API server
+        #: of each etcd context while a connection has it, though its member left or it was issued
+        #: anew since: what was verified against the etcd authority must never pass for the cluster's
+        self._members: WeakKeyDictionary[ssl.SSLContext, str] = WeakKeyDictionary()
 
     def api(self) -> ssl.SSLContext:
         """Return the API server's context, which also chooses by server name.
@@ -75,10 +79,7 @@ class Contexts:
 
     def member_of(self, context: ssl.SSLContext) -> str | None:
         """Tell whose context this is: a member's name, or None for the API server."""
-        for name, issued in self._issued.items():
-            if issued.context is context and name:
-                return name
-        return None
+        return self._members.get(context)
 
     def _context(self, member: str) -> ssl.SSLContext:
         served = self._served
@@ -122,7 +123,9 @@ class Contexts:
             now=self._clock(),
             client_auth=True,
         )
-        return server_context(pem, self._key.pem, authorities.etcd_ca.certificate, ["h2"])
+        context = server_context(pem, self._key.pem, authorities.etcd_ca.certificate, ["h2"])
+        self._members[context] = member
+        return context
 
     def _choose(
         self, connection: ssl.SSLObject, server_name: str | None, _: ssl.SSLContext

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from capim.server.http import BODY_LIMIT_BYTES, HEADER_LIMIT_BYTES, Exchange, Response
+from capim.server.http import BODY_LIMIT_BYTES, Exchange, Response
+from capim.server.httphead import HEADER_LIMIT_BYTES
 from capim.server.streams import BUFFER_LIMIT_BYTES, Stream
 from tests.support.memory import MemoryClient, encode_request
 
@@ -134,6 +135,7 @@ def test_continue_is_sent_before_the_body(client: MemoryClient) -> None:
 
 
 LONG_HEADER = b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * HEADER_LIMIT_BYTES
+MANY_HEADERS = b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a:b\r\n" * 2000
 HUGE = str(BODY_LIMIT_BYTES + 1).encode()
 CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -145,6 +147,7 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
         pytest.param(b"GET / HTTP/1.1\r\n\r\n", 400, id="no-host"),
         pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, id="http-2"),
         pytest.param(LONG_HEADER, 431, id="header-without-end"),
+        pytest.param(MANY_HEADERS + b"\r\n", 431, id="too-many-headers"),
         pytest.param(LONG_HEADER + b"\r\n\r\n", 431, id="header-too-long"),
         pytest.param(
             b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + HUGE + b"\r\n\r\n",
@@ -272,7 +275,7 @@ def test_close_ends_streams_properly(client: MemoryClient, echo: Echo) -> None:
     [
         pytest.param(b"GET / HT", 2, id="half-a-request"),
         pytest.param(GET, 4, id="idle"),
-        pytest.param(b"", 4, id="silent"),
+        pytest.param(b"", 2, id="silent"),
     ],
 )
 def test_connection_that_stands_still_is_closed(
@@ -280,17 +283,42 @@ def test_connection_that_stands_still_is_closed(
 ) -> None:
     client.send(sent)
     for _ in range(sweeps):
-        client.connection.sweep(head_sweeps=2, idle_sweeps=4)
+        sweep(client)
         assert not client.transport.closed
-    client.connection.sweep(head_sweeps=2, idle_sweeps=4)
+    sweep(client)
     assert client.transport.closed
+
+
+def sweep(client: MemoryClient) -> None:
+    client.connection.sweep(head_sweeps=2, body_sweeps=3, idle_sweeps=4)
+
+
+def test_head_that_comes_byte_by_byte_has_its_time_and_no_more(client: MemoryClient) -> None:
+    client.send(GET)
+    for byte in b"GET":
+        assert not client.transport.closed
+        client.send(bytes([byte]))
+        sweep(client)
+    assert client.transport.closed
+
+
+def test_body_that_comes_byte_by_byte_is_refused_when_its_time_is_over(
+    client: MemoryClient, echo: Echo
+) -> None:
+    client.send(encode_request("POST", "/x", b"0123456789").partition(b"0123")[0])
+    for byte in b"012":
+        assert client.send(bytes([byte])) == []
+        sweep(client)
+    sweep(client)
+    (answer,) = client.reader.feed(client.transport.take())
+    assert (answer.status, client.transport.closed, echo.seen) == (504, True, [])
 
 
 def test_slow_answer_is_not_standing_still(client: MemoryClient, echo: Echo) -> None:
     echo.hold = lambda _: True
     client.send(GET)
     for _ in range(10):
-        client.connection.sweep(head_sweeps=2, idle_sweeps=4)
+        sweep(client)
     assert not client.transport.closed
 
 

@@ -124,6 +124,18 @@ def test_member_that_left_is_the_api_server_again(served: Served) -> None:
     assert contexts.etcd("node-1") is None
 
 
+def test_member_that_leaves_during_a_handshake_makes_nobody_a_client_of_the_api_server(
+    served: Served,
+) -> None:
+    contexts = Contexts(served, KEY, lambda: NOW)
+    client = client_of(authorities(served).etcd_ca, alpn="h2")
+    load_client(client, authorities(served).etcd_ca, "etcd-client")
+    server_side, _ = handshake(contexts.api(), client, "etcd-node-1")
+    served.etcd.remove(7)
+    assert contexts.etcd("node-1") is None
+    assert contexts.member_of(server_side.context) == "node-1"
+
+
 def test_client_certificate_of_the_cluster_is_known(served: Served) -> None:
     contexts = Contexts(served, KEY, lambda: NOW)
     client = client_of(authorities(served).ca, alpn="http/1.1")
