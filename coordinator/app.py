@@ -20,7 +20,7 @@ import uvloop
 
 from capim import __version__
 from capim.aio import logs
-from capim.aio.clock import wall_clock
+from capim.aio.clock import steady_clock, wall_clock
 from capim.aio.tasks import TaskScope
 from capim.api.errors import APIError
 from coordinator.controllers.clusterplan import ClusterPlanner
@@ -60,7 +60,7 @@ class Manager:
         self._scope = scope
         self._rng = random.Random()  # noqa: S311 - jitter, not secrets
         self._metrics = Metrics()
-        self._fleet = Fleet(options, clock, scope)
+        self._fleet = Fleet(options, steady_clock, scope)
         self._servers = Servers(
             options,
             client,
@@ -132,6 +132,7 @@ class Manager:
             planner,
             limits=limits,
             clock=self._clock,
+            steady=steady_clock,
             scope=self._scope,
             observe=self._metrics.observe,
         )
@@ -156,6 +157,7 @@ class Manager:
                 options.leader_elect_retry_period,
             ),
             clock=self._clock,
+            steady=steady_clock,
             rng=self._rng,
         )
         await self._elector.acquire()
@@ -204,7 +206,7 @@ async def run(options: Options) -> int:
         user_agent=f"capim-manager/{__version__}",
         qps=options.kube_api_qps,
         burst=options.kube_api_burst,
-        clock=wall_clock,
+        clock=steady_clock,
         rng=random.Random(),  # noqa: S311 - backoff, not secrets
     )
     async with contextlib.AsyncExitStack() as stack:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
+from capim.aio.clock import steady_clock
 from capim.certs.contexts import server_context
 from capim.certs.issue import new_key, self_signed_ca, serving_certificate
 from capim.certs.pem import dump_private_key
@@ -103,7 +104,7 @@ def _diagnostics(
     if options.insecure_diagnostics or options.metrics_bind_addr:
         application = diagnostics.diagnostics_application(metrics, fleet)
         return HttpServer("--diagnostics-address", address, application)
-    guarded = guard(Gatekeeper(client, clock))
+    guarded = guard(Gatekeeper(client, steady_clock))
     application = diagnostics.diagnostics_application(metrics, fleet, [guarded])
     return HttpServer("--diagnostics-address", address, application, _self_signed(clock()))
 

@@ -21,7 +21,7 @@ import structlog
 import uvloop
 
 from capim.aio import logs
-from capim.aio.clock import Clock, wall_clock
+from capim.aio.clock import Clock, steady_clock, wall_clock
 from capim.aio.tasks import TaskScope
 from capim.api.workload import Authorization, Simulation
 from capim.messaging import envelope as m
@@ -110,13 +110,13 @@ class Worker:
     def __init__(self, options: WorkerOptions, scope: TaskScope, clock: Clock = wall_clock) -> None:
         self._options = options
         self._scope = scope
-        self._clock = clock
         self._journal = _open_journal(options, clock)
         self._state = s.WorkerState(
             options.name,
             life=secrets.token_hex(8),
             pid=os.getpid(),
             clock=clock,
+            steady=steady_clock,
             keeper=self._journal,
             simulation=options.workload_simulation,
         )
@@ -165,8 +165,7 @@ class Worker:
     def _plan_tick(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        delay_s = max(self._state.next_deadline() - self._clock(), 0.0)
-        self._timer = self._loop.call_later(delay_s, self._tick)
+        self._timer = self._loop.call_later(self._state.wait_s(), self._tick)
 
     async def _carry_out(self) -> None:
         while True:

@@ -145,6 +145,7 @@ class WorkerState:
         life: str,
         pid: int,
         clock: Callable[[], float],
+        steady: Callable[[], float],
         keeper: Keeper | None = None,
         simulation: Simulation = Simulation.OFF,
     ) -> None:
@@ -157,14 +158,15 @@ class WorkerState:
         self._clock = clock
         self._keeper = keeper
         self._orphan_after_s = _ORPHAN_AFTER_S
-        self._heard_at = clock()
-        self._registered_at = clock()
+        self._steady = steady
+        self._heard_at = steady()
+        self._registered_at = steady()
         self._must_register = True
         self._version_floor = 0
         self._simulation = simulation
         self._due: list[tuple[float, NamespacedName]] = []
         self._planned: dict[NamespacedName, float] = {}  #: other entries of `_due` are stale
-        #: called when `next_deadline` is now, for a reason outside of commands and ticks
+        #: called when `wait_s` became nothing, for a reason outside of commands and ticks
         self.on_work: Callable[[], None] = lambda: None
 
     # --- commands ---
@@ -174,7 +176,7 @@ class WorkerState:
         if command.epoch < self.epoch:
             return
         self.epoch = command.epoch
-        self._heard_at = self._clock()
+        self._heard_at = self._steady()
         match command:
             case m.Welcome():
                 self._orphan_after_s = command.orphan_after_s
@@ -370,12 +372,14 @@ class WorkerState:
             self._planned[key] = when
             heapq.heappush(self._due, (when, key))
 
-    def next_deadline(self) -> float:
-        """Return when `tick` has something to do at the latest, seconds since the epoch."""
+    def wait_s(self) -> float:
+        """Return for how long at most `tick` has nothing to do."""
         beat = self._registered_at + _REGISTER_EVERY_S
         if not self._must_register:
             beat = max(beat, self._heard_at + _SILENCE_S)
-        return min(beat, self._due[0][0]) if self._due else beat
+        beat_s = beat - self._steady()
+        due_s = self._due[0][0] - self._clock() if self._due else beat_s
+        return max(min(beat_s, due_s), 0.0)
 
     def tick(self) -> Iterator[Instruction]:
         """Do what is due: phases that end, registration, the orphan's end."""
@@ -385,6 +389,7 @@ class WorkerState:
             if self._planned.get(key) == when:
                 del self._planned[key]
                 yield from self._advance(key)
+        now = self._steady()
         silent_s = now - self._heard_at
         if silent_s >= self._orphan_after_s:
             yield End(f"no coordinator for {silent_s:.0f} s")
@@ -395,7 +400,7 @@ class WorkerState:
 
     def register(self) -> Instruction:
         """Introduce this worker to whoever is coordinator now."""
-        self._registered_at = self._clock()
+        self._registered_at = self._steady()
         return Send(m.Register(self.name, self.life, self.pid, clusters=tuple(self.clusters)))
 
     def out_of_step(self) -> None:

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.live import Live
 
 from capim.aio import logs
-from capim.aio.clock import wall_clock
+from capim.aio.clock import steady_clock, wall_clock
 from capim.aio.tasks import TaskScope
 from capim.api.workload import Simulation
 from capim.embedded import kinds, progress
@@ -105,7 +105,7 @@ async def _client(kubeconfig: Path) -> AsyncIterator[KubeClient]:
         user_agent="capim-stand-in",
         qps=_QPS,
         burst=int(_QPS),
-        clock=wall_clock,
+        clock=steady_clock,
         rng=random.Random(0),  # noqa: S311 - backoff, not secrets
     )
     try:
@@ -199,19 +199,19 @@ async def _show(
     Returns:
         The exit code: 1 when it should have become ready and was stopped before, else 0.
     """
-    started, rate = wall_clock(), progress.Rate()
+    started, rate = steady_clock(), progress.Rate()
     said: set[str] = set()
 
     def look() -> progress.Progress:
         clusters, machines = standin.all(kinds.CLUSTERS), standin.all(kinds.MACHINES)
         now = progress.count(options.fleet, clusters, machines)
-        rate.add(wall_clock(), now.running)
+        rate.add(steady_clock(), now.running)
         return now
 
     failed = scope.spawn(scope.wait_failed(), name="failure")
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while not (stop.is_set() or failed.done() or progress.is_ready(now := look())):
-            elapsed_s = wall_clock() - started
+            elapsed_s = steady_clock() - started
             live.update(render(now, rate.per_second(), rate.left_s(now), elapsed_s), refresh=True)
             _complain(standin, said, live.console)
             with contextlib.suppress(TimeoutError):
@@ -220,7 +220,7 @@ async def _show(
         await failed
     if stop.is_set():
         return 1 if options.until_ready else 0
-    elapsed_s = wall_clock() - started
+    elapsed_s = steady_clock() - started
     console.print(came_up(look(), elapsed_s), highlight=False)
     if not options.until_ready:
         first = cluster_names(options.fleet)[0]

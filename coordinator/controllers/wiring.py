@@ -53,6 +53,7 @@ class Controllers:
         *,
         limits: Limits,
         clock: Clock,
+        steady: Clock,
         scope: TaskScope,
         observe: Observe,
     ) -> None:
@@ -76,7 +77,7 @@ class Controllers:
             "InMemoryCluster",
             self._cluster.reconcile,
             concurrency=limits.cluster_concurrency,
-            clock=clock,
+            clock=steady,
             scope=scope,
             observe=observe,
         )
@@ -84,7 +85,7 @@ class Controllers:
             "InMemoryMachine",
             self._machine.reconcile,
             concurrency=limits.machine_concurrency,
-            clock=clock,
+            clock=steady,
             scope=scope,
             observe=observe,
         )

@@ -108,13 +108,15 @@ class LeaderElector:
         identity: str,
         terms: Terms,
         clock: Clock,
+        steady: Clock,
         rng: random.Random,
     ) -> None:
         self._client = client
         self._namespace = namespace
         self._identity = identity
         self._terms = terms
-        self._clock = clock
+        self._clock = clock  #: for what the Lease says; all else goes by the steady one
+        self._steady = steady
         self._rng = rng
         self._observed = Observation()
         self._lease: JsonObject | None = None
@@ -137,10 +139,10 @@ class LeaderElector:
             LeadershipLostError: it could not be renewed within the deadline, or somebody else has it.
         """
         while True:
-            deadline = self._clock() + self._terms.renew_deadline_s
+            deadline = self._steady() + self._terms.renew_deadline_s
             await asyncio.sleep(self._terms.retry_period_s)
             while not await self._try(by=deadline):
-                if self._clock() + self._terms.retry_period_s >= deadline:
+                if self._steady() + self._terms.retry_period_s >= deadline:
                     raise LeadershipLostError(
                         "the leader election Lease could not be renewed in time"
                     )
@@ -159,7 +161,7 @@ class LeaderElector:
             _log.info("lease not released", error=error.message)
 
     async def _try(self, *, by: float | None = None) -> bool:
-        limit_s = self._terms.renew_deadline_s if by is None else by - self._clock()
+        limit_s = self._terms.renew_deadline_s if by is None else by - self._steady()
         try:
             async with asyncio.timeout(limit_s):
                 return await self._try_once()
@@ -169,7 +171,7 @@ class LeaderElector:
 
     async def _try_once(self) -> bool:
         lease = await get_lease(self._client, self._namespace)
-        now = self._clock()
+        now = self._steady()
         if lease is not None:
             self._observed.see(lease, now)
         step = plan(lease, self._identity, self._observed, now)
@@ -178,7 +180,9 @@ class LeaderElector:
         if step is Step.WAIT:
             return False
         # a Lease that was deleted under its leader is made again with the same number
-        spec = taken(lease or self._lease, self._identity, self._terms.lease_duration_s, now)
+        spec = taken(
+            lease or self._lease, self._identity, self._terms.lease_duration_s, self._clock()
+        )
         if lease is None:
             self._lease = await create_lease(self._client, self._namespace, spec)
         else:

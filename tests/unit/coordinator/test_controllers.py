@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import yaml
 
-from capim.aio.clock import wall_clock
+from capim.aio.clock import steady_clock, wall_clock
 from capim.aio.tasks import TaskScope
 from capim.api import infrastructure as infra
 from capim.api.errors import APIError
@@ -85,6 +85,7 @@ def controllers_of(
         planner,
         limits=Limits(installation.watch_filter),
         clock=wall_clock,
+        steady=steady_clock,
         scope=scope,
         observe=lambda *_: None,
     )

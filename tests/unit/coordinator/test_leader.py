@@ -78,7 +78,13 @@ def test_each_reign_has_a_higher_number(held: JsonObject | None, transitions: in
 
 def elector(client: KubeClient, identity: str, clock: Any = wall_clock) -> LeaderElector:
     return LeaderElector(
-        client, namespace="default", identity=identity, terms=QUICK, clock=clock, rng=Calm()
+        client,
+        namespace="default",
+        identity=identity,
+        terms=QUICK,
+        clock=clock,
+        steady=clock,
+        rng=Calm(),
     )
 
 

@@ -140,7 +140,7 @@ def test_a_worker_writes_nothing_more_of_a_cluster_that_it_is_to_remove(tmp_path
     path = tmp_path / "w.journal"
 
     async def scenario(journal: j.Journal) -> None:
-        state = WorkerState("w", life="a", pid=1, clock=CLOCK, keeper=journal)
+        state = WorkerState("w", life="a", pid=1, clock=CLOCK, steady=CLOCK, keeper=journal)
         list(state.handle(m.EnsureCluster(1, spec())))
         write(started(state.clusters[KEY].cluster), "a")
         list(state.handle(m.RemoveCluster(1, KEY, "u1")))

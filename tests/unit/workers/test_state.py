@@ -52,7 +52,10 @@ class Worker:
 
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.state = WorkerState("worker-0", life="life", pid=1, clock=self.clock)
+        self.steady = ManualClock(0.0)
+        self.state = WorkerState(
+            "worker-0", life="life", pid=1, clock=self.clock, steady=self.steady
+        )
 
     def do(self, instructions: Iterable[Instruction]) -> list[Instruction]:
         done: list[Instruction] = []
@@ -70,6 +73,7 @@ class Worker:
 
     def tick_at(self, seconds_on: float) -> list[Instruction]:
         self.clock.advance(seconds_on)
+        self.steady.advance(seconds_on)
         return self.do(self.state.tick())
 
 
@@ -126,7 +130,7 @@ def test_a_phase_that_ends_is_done_at_its_deadline_and_not_before(worker: Worker
     started = worker.clock.now
     worker.state.handle(m.Ping(EPOCH))
     assert reports(worker.tick_at(9.0), m.MachineProgressed) == []
-    assert worker.state.next_deadline() <= started + 10.0
+    assert worker.state.wait_s() <= started + 10.0 - worker.clock()
     (report,) = reports(worker.tick_at(1.0), m.MachineProgressed)
     assert isinstance(report, m.MachineProgressed)
     assert report.progress.done[Phase.VM] == started + 10.0
@@ -218,6 +222,18 @@ def test_a_silent_worker_registers_again_and_ends_when_orphaned(worker: Worker) 
     assert "no coordinator" in end.why
 
 
+@pytest.mark.parametrize("jump_s", [-3600.0, 3600.0])
+def test_a_wall_clock_that_is_set_is_no_silence_of_the_coordinator(
+    worker: Worker, jump_s: float
+) -> None:
+    worker.take(m.Welcome(EPOCH, "i", orphan_after_s=60.0))
+    worker.sync()
+    worker.clock.advance(jump_s)
+    assert worker.tick_at(2.9) == []
+    assert 0.0 < worker.state.wait_s() < 1.0
+    assert len(reports(worker.tick_at(0.2), m.Register)) == 1
+
+
 def test_a_refused_report_makes_the_worker_ask_for_a_sync(worker: Worker) -> None:
     worker.sync(machine())
     worker.tick_at(1.0)
@@ -237,8 +253,8 @@ def test_a_write_that_controllers_care_for_makes_the_next_tick_due_now() -> None
     namespaces = next(one for one in group.resources if one.plural == "namespaces")
     group.create(namespaces, "", {"metadata": {"name": "fresh"}})
     assert asked == ["work"]
-    assert worker.state.next_deadline() <= worker.clock()
+    assert worker.state.wait_s() == 0
     worker.do(worker.state.tick())
     accounts = next(one for one in group.resources if one.plural == "serviceaccounts")
     assert [stored.name for stored in group.list(accounts, "fresh").items] == ["default"]
-    assert worker.state.next_deadline() > worker.clock()
+    assert worker.state.wait_s() > 0
