@@ -87,11 +87,15 @@ class Listeners:
         listener.bind()
 
     def renew(self, cluster: WorkloadCluster) -> None:
-        """Follow a cluster's host and authorities."""
-        _, served = self._listeners[cluster.key]
+        """Follow a cluster's host and authorities; clients of an authority that is no more are cut off."""
+        listener, served = self._listeners[cluster.key]
+        before = served.authorities
         served.advertised_host = cluster.spec.host
-        served.authorities = _authorities(cluster.spec)
+        served.authorities = after = _authorities(cluster.spec)
         served.extra_hosts = _extra_hosts(cluster.spec)
+        if before and after and (before.ca, before.etcd_ca) != (after.ca, after.etcd_ca):
+            _log.info("authorities changed", cluster=served.name)
+            listener.end_connections()
 
     async def drop(self, key: NamespacedName) -> None:
         """Close a listener and give its port back; one that is not there is dropped already."""

@@ -62,7 +62,7 @@ class CloseListener:
 
 @dataclass(frozen=True, slots=True)
 class RenewListener:
-    """Issue serving certificates anew: an authority or the advertised host changed."""
+    """Follow an authority, a key or the advertised host that changed."""
 
     cluster: NamespacedName
 
@@ -415,5 +415,6 @@ def _progress_of_all(held: Held) -> list[MachineProgress]:
 
 
 def _certificates(spec: ClusterSpec) -> tuple[object, ...]:
-    """Return what of a cluster its serving certificates depend on."""
-    return (spec.host, spec.endpoint, spec.service_cidr, spec.ca, spec.etcd_ca)
+    """Return what of a cluster its serving certificates and the keys of its tokens depend on."""
+    authorities = (spec.ca, spec.etcd_ca, spec.service_account)
+    return (spec.host, spec.endpoint, spec.service_cidr, *authorities)

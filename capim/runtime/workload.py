@@ -180,8 +180,10 @@ class WorkloadCluster:
         """
         if spec.uid != self._spec.uid:
             raise ValueError(f"cluster {self.key} has uid {self._spec.uid}, not {spec.uid}")
-        self._spec = spec
+        before, self._spec = self._spec, spec
         self._base.forget_values()
+        if before.ca and spec.ca and before.ca.certificate != spec.ca.certificate:
+            self._controllers.publish_root_ca()
         if self._authorities_since == math.inf and _has_authorities(spec):
             self._authorities_since = self._clock()
             for machine in self._machines.values():

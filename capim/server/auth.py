@@ -1,7 +1,7 @@
 """Who asks: client certificates of the cluster's authority, service accounts' and bootstrap tokens.
 
-Everybody who is known may do everything: the fake clusters have no authorization. Nobody else may do
-more than a real cluster allows anonymously, unless the server is told to let anonymous requests pass.
+By default everybody who is known may do everything. Nobody else may do more than a cluster made by
+kubeadm allows anonymously, unless the server is told to let anonymous requests pass to where roles decide.
 Departure: a certificate of a foreign authority ends the handshake, where a real server answers 401.
 """
 
@@ -11,6 +11,8 @@ import base64
 import binascii
 import hashlib
 import hmac
+import ssl
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from capim.api.errors import APIError, unauthorized
@@ -28,14 +30,32 @@ if TYPE_CHECKING:
 _SECRETS: Final = GVR("", "v1", "secrets")
 _CREDENTIAL: Final = "authentication.kubernetes.io/credential-id"
 _BOOTSTRAP_TYPE: Final = "bootstrap.kubernetes.io/token"
-_PUBLIC: Final = ("/healthz", "/livez", "/readyz", "/version")
-_PUBLIC_BELOW: Final = tuple(f"{path}/" for path in _PUBLIC[:3])
+_HEALTH: Final = ("/healthz", "/livez", "/readyz")
+#: the last is what a machine reads that joins, as kubeadm lets it
+_PUBLIC: Final = frozenset(
+    (
+        *_HEALTH,
+        "/version",
+        "/version/",
+        "/api/v1/namespaces/kube-public/configmaps/cluster-info",
+    )
+)
+_PUBLIC_BELOW: Final = tuple(f"{path}/" for path in _HEALTH)
+_READS: Final = frozenset({"GET", "HEAD"})
 
 
 _ANONYMOUS: Final = User(ANONYMOUS, (UNAUTHENTICATED,))
 
 
-def user_of_certificate(peer: Mapping[str, Any] | None, encoded: bytes = b"") -> User | None:
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Who showed a certificate in the handshake, and when it ends."""
+
+    user: User
+    until: float  #: seconds since the epoch
+
+
+def of_certificate(peer: Mapping[str, Any] | None, encoded: bytes = b"") -> Certificate | None:
     """Read user and groups from a verified certificate, as `SSLObject.getpeercert` gives it.
 
     `encoded` is its DER form; the digest tells reviews which credential was shown.
@@ -48,7 +68,8 @@ def user_of_certificate(peer: Mapping[str, Any] | None, encoded: bytes = b"") ->
     if not name:
         return None
     extra = {_CREDENTIAL: (f"X509SHA256={hashlib.sha256(encoded).hexdigest()}",)} if encoded else {}
-    return User(name, (*groups, AUTHENTICATED), extra=extra)
+    user = User(name, (*groups, AUTHENTICATED), extra=extra)
+    return Certificate(user, ssl.cert_time_to_seconds(peer["notAfter"]))
 
 
 class Authenticator:
@@ -68,8 +89,11 @@ class Authenticator:
         Raises:
             APIError: 401, nobody we know.
         """
-        if isinstance(exchange.peer, User):
-            return exchange.peer
+        shown = exchange.peer
+        if isinstance(shown, Certificate):
+            if self._clock() <= shown.until:
+                return shown.user
+            raise unauthorized()  # a connection may live longer than what was shown on it
         header = exchange.headers.get(b"authorization", b"")
         if header:
             kind, _, token = header.decode("latin-1").partition(" ")
@@ -77,8 +101,7 @@ class Authenticator:
             if isinstance(found, str):
                 raise unauthorized()
             return found[0]
-        path = exchange.target.partition(b"?")[0].decode("latin-1")
-        if self._anonymous or path in _PUBLIC or path.startswith(_PUBLIC_BELOW):
+        if self._anonymous or _is_public(exchange):
             return _ANONYMOUS
         raise unauthorized()
 
@@ -119,6 +142,11 @@ class Authenticator:
         except ValueError:
             alive = False
         return known and alive and data.get("usage-bootstrap-authentication") == "true"
+
+
+def _is_public(exchange: Exchange) -> bool:
+    path = exchange.target.partition(b"?")[0].decode("latin-1")
+    return exchange.method in _READS and (path in _PUBLIC or path.startswith(_PUBLIC_BELOW))
 
 
 def _decoded(value: object) -> str:

@@ -16,7 +16,7 @@ import structlog
 from capim.aio.clock import wall_clock
 from capim.api.workload import ListenerState
 from capim.server.apiserver import ApiServer
-from capim.server.auth import user_of_certificate
+from capim.server.auth import of_certificate
 from capim.server.etcd import EtcdProtocol
 from capim.server.forwarding import Forwarder
 from capim.server.http import HttpConnection
@@ -148,11 +148,15 @@ class Listener:
             self._sweeper = None
         if server is not None:
             server.close()
-        for protocol in tuple(self._transports.values()):
-            cast(Any, protocol).close()  # both kinds of protocol here can say goodbye
+        self.end_connections()
         await self._gone()
         if bound is not None:
             await _released(bound)
+
+    def end_connections(self) -> None:
+        """End what is there, watches properly; who comes back shakes hands with what is valid now."""
+        for protocol in tuple(self._transports.values()):
+            cast(Any, protocol).close()  # both kinds of protocol here can say goodbye
 
     def _accept(self) -> asyncio.Protocol:
         return _Accepted(self._started)
@@ -176,8 +180,8 @@ class Listener:
         member = self._contexts.member_of(context)
         if member is None:
             encoded = connection.getpeercert(binary_form=True) or b""
-            user = user_of_certificate(connection.getpeercert(), encoded)
-            return HttpConnection(self._api, peer=user)
+            shown = of_certificate(connection.getpeercert(), encoded)
+            return HttpConnection(self._api, peer=shown)
         if connection.getpeercert() is None:
             _log.info("etcd client has no certificate", cluster=self._served.name, member=member)
             return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Final
 
 from capim.api.errors import APIError
 from capim.api.gvk import NamespacedName
@@ -18,18 +19,24 @@ from coordinator.controllers.secrets import (
 from coordinator.kube.informers import version_of
 
 if TYPE_CHECKING:
+    from capim.aio.clock import Clock
     from capim.api.meta import JsonObject
     from coordinator.controllers.objects import Objects
+
+#: A Secret that is not watched is read again when its cluster is looked at after so long: at a resync.
+_UNWATCHED_S: Final = 60.0
 
 
 class AuthorityReader:
     """The authorities of every cluster as last read. One loop, no lock."""
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: Objects, clock: Clock) -> None:
         self._objects = objects
+        self._clock = clock
         self._read: dict[NamespacedName, tuple[tuple[str, ...], Authorities]] = {}
-        #: Secrets that users brought without Cluster API's label, which the informer does not see
-        self._unlabelled: dict[NamespacedName, JsonObject] = {}
+        #: Secrets that users brought without Cluster API's label, which the informer does not see, and
+        #: when they were read
+        self._unlabelled: dict[NamespacedName, tuple[float, JsonObject]] = {}
 
     def last(self, cluster: NamespacedName) -> Authorities:
         """Return what was last read of a cluster."""
@@ -56,12 +63,14 @@ class AuthorityReader:
 
     async def _secret(self, cluster: NamespacedName, purpose: str) -> JsonObject | None:
         key = _key(cluster, purpose)
-        secret = self._objects.secrets.get(key) or self._unlabelled.get(key)
-        if secret is None and self.needed(cluster):
-            secret = await _get(self._objects, key)
-            if secret is not None:
-                self._unlabelled[key] = secret
-        return secret
+        if (watched := self._objects.secrets.get(key)) is not None:
+            return watched
+        read_at, secret = self._unlabelled.get(key, (-math.inf, None))
+        if self._clock() - read_at < _UNWATCHED_S or not self.needed(cluster):
+            return secret
+        if (fresh := await _get(self._objects, key)) is not None:
+            self._unlabelled[key] = (self._clock(), fresh)
+        return fresh or secret
 
     def needed(self, cluster: NamespacedName) -> bool:
         """Say whether the Secrets must exist by now: bootstrap data is made after them."""

@@ -59,7 +59,7 @@ class Controllers:
     ) -> None:
         self._objects = objects
         self._fleet = fleet
-        authorities = AuthorityReader(objects)
+        authorities = AuthorityReader(objects, steady)
         self._machine = MachineController(
             objects, fleet, authorities, clock=clock, watch_filter=limits.watch_filter
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import orjson
 
 from capim.api.identity import User
 from capim.server.apiserver import ApiServer
+from capim.server.auth import Certificate
 from capim.server.http import HttpConnection
 from capim.server.metrics import Metrics
 from tests.support.served import Answer, make_served
@@ -118,6 +120,8 @@ class MemoryClient:
     """One client of an application, without sockets."""
 
     def __init__(self, application: Application, peer: object = ADMIN) -> None:
+        if isinstance(peer, User):
+            peer = Certificate(peer, math.inf)
         self.transport = MemoryTransport()
         self.connection = HttpConnection(application, peer=peer)
         self.connection.connection_made(self.transport)

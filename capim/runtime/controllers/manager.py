@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from capim.api.errors import APIError
 from capim.api.workload import Simulation
-from capim.runtime.controllers import leases
+from capim.runtime.controllers import leases, namespaces
 from capim.runtime.controllers.base import Context
 from capim.runtime.controllers.catalog import handlers
-from capim.runtime.controllers.kinds import LEASES
+from capim.runtime.controllers.kinds import LEASES, NAMESPACES
 from capim.runtime.manifests.defaults import NODE_LEASE
 from capim.runtime.workqueue import WorkQueue
 
@@ -47,6 +47,12 @@ class ControllerManager:
     def next_deadline(self) -> float | None:
         """Return when `run` has something to do (the past: now), None for never."""
         return 0.0 if len(self._queue) else self._queue.next_due()
+
+    def publish_root_ca(self) -> None:
+        """Let every namespace have the cluster's authority as it is now."""
+        for namespace in self.context.stored(NAMESPACES, None):
+            self._queue.add((namespaces.CONTROLLER, ("", namespace.name)))
+        self._wake_up()
 
     def run(self) -> None:
         """Do what is due, or a part of it: `next_deadline` tells whether there is more."""

@@ -45,6 +45,7 @@ from tests.support.kubeapi import Calm, KubeApi, serve, until
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from capim.aio.clock import Clock
     from capim.api.meta import JsonObject
     from coordinator.kube.client import KubeClient
 
@@ -69,6 +70,7 @@ def controllers_of(
     *,
     last_port: int,
     host: str,
+    steady: Clock,
 ) -> tuple[Controllers, list[Any]]:
     objects = make_objects(
         client, version="v1beta1", namespace=installation.namespace, resync_s=0, rng=Calm()
@@ -85,7 +87,7 @@ def controllers_of(
         planner,
         limits=Limits(installation.watch_filter),
         clock=wall_clock,
-        steady=steady_clock,
+        steady=steady,
         scope=scope,
         observe=lambda *_: None,
     )
@@ -101,10 +103,11 @@ async def running(
     last_port: int = 20010,
     host: str = "10.0.0.1",
     installation: Installation = Installation(),
+    steady: Clock = steady_clock,
 ) -> AsyncIterator[None]:
     async with TaskScope() as scope:
         controllers, informers = controllers_of(
-            client, fleet, scope, installation, last_port=last_port, host=host
+            client, fleet, scope, installation, last_port=last_port, host=host, steady=steady
         )
         for informer in informers:
             scope.spawn(informer.run(), name="informer")

@@ -358,6 +358,17 @@ def test_etcd_and_api_server_wait_for_the_certificate_authorities() -> None:
     ]
 
 
+def test_a_rotated_authority_is_what_pods_trust() -> None:
+    stage = Stage()
+    stage.ensure(machine("cp-0"))
+    stage.run()
+    rotated = replace(PAIR, certificate=b"rotated")
+    stage.cluster.update_spec(cluster_spec(ca=rotated))
+    stage.run()
+    published = stage.get("configmaps", "default", "kube-root-ca.crt")
+    assert published["data"] == {"ca.crt": "rotated"}
+
+
 def test_spec_of_another_life_is_refused() -> None:
     with pytest.raises(ValueError, match="has uid cluster-uid, not other"):
         Stage().cluster.update_spec(cluster_spec(uid="other"))

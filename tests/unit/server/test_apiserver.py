@@ -12,6 +12,7 @@ from capim.server.metrics import Metrics
 from tests.support.memory import MemoryClient, make_api
 from tests.support.served import make_served, resource
 
+PUBLIC = "/api/v1/namespaces/kube-public/configmaps"
 NODES = "/api/v1/nodes"
 PODS = "/api/v1/namespaces/default/pods"
 MERGE = "application/merge-patch+json"
@@ -280,10 +281,26 @@ def test_definition_of_a_kind_is_served_at_once(client: MemoryClient) -> None:
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/", 401), (NODES, 401), ("/readyz", 200), ("/livez/ping", 200), ("/version", 200)],
+    [
+        ("/", 401),
+        (NODES, 401),
+        ("/readyz", 200),
+        ("/livez/ping", 200),
+        ("/version", 200),
+        (f"{PUBLIC}/cluster-info", 200),
+        (f"{PUBLIC}/cluster-info/", 401),
+        (f"{PUBLIC}/other", 401),
+        (PUBLIC, 401),
+        (f"{PUBLIC}?fieldSelector=metadata.name=cluster-info", 401),
+    ],
 )
-def test_anonymous_may_see_health_alone(path: str, status: int) -> None:
-    assert MemoryClient(make_api(), peer=None).ask("GET", path).status == status
+def test_anonymous_may_see_health_and_how_to_join_alone(path: str, status: int) -> None:
+    served = make_served()
+    info = {"metadata": {"name": "cluster-info"}}
+    served.group.create(resource("configmaps"), "kube-public", info)
+    client = MemoryClient(make_api(served), peer=None)
+    assert client.ask("GET", path).status == status
+    assert client.ask("DELETE", path).status == 401
 
 
 def test_anonymous_may_do_all_when_allowed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -199,6 +200,8 @@ def test_a_changed_authority_renews_certificates_and_a_changed_port_rebinds(work
     worker.sync(machine())
     renewed = worker.take(m.EnsureCluster(EPOCH, cluster(ca=KeyPair(b"other", b"key"))))
     assert RenewListener(KEY) in renewed
+    signed_anew = replace(cluster(ca=KeyPair(b"other", b"key")), service_account=PAIR)
+    assert RenewListener(KEY) in worker.take(m.EnsureCluster(EPOCH, signed_anew))
     moved = worker.take(m.EnsureCluster(EPOCH, cluster(port=20001)))
     assert kinds_of(moved)[:2] == ["DropListener", "BindListener"]
     assert OpenListener(KEY) in moved
