@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _META: Final = f"{REFERENCE}io.k8s.apimachinery.pkg.apis.meta.v1"
 _OBJECT_META: Final[JsonObject] = {"allOf": [{"$ref": f"{_META}.ObjectMeta"}]}
+#: `kubectl explain` shows it, and these words are what its users look for
+_METADATA: Final = {"description": "Standard object's metadata.", **_OBJECT_META}
 _LIST_META: Final[JsonObject] = {"allOf": [{"$ref": f"{_META}.ListMeta"}]}
 _STRING: Final[JsonObject] = {"type": "string"}
 #: where a schema holds further ones
@@ -70,9 +72,8 @@ def custom_schemas(resources: Iterable[Resource]) -> dict[str, JsonObject]:
 
 def _of_object(resource: Resource) -> JsonObject:
     made = published(resource.schema or {"type": "object"})
-    preserves = made.get("x-kubernetes-preserve-unknown-fields")
-    if resource.schema is not None and not (preserves and "properties" not in made):
-        own = _type_fields() | {"metadata": _OBJECT_META}
+    if resource.schema is not None:
+        own = _type_fields() | {"metadata": _METADATA}
         made["properties"] = dict(sorted(((made.get("properties") or {}) | own).items()))
     return made | _kind(resource, resource.kind)
 

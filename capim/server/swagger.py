@@ -49,6 +49,7 @@ _TAIL: Final[JsonObject] = {
 _LOST: Final = frozenset({"default", "nullable", "allOf", "anyOf", "oneOf", "not"})
 _INT_OR_STRING: Final = "x-kubernetes-int-or-string"
 _PRESERVES: Final = "x-kubernetes-preserve-unknown-fields"
+_KIND: Final = "x-kubernetes-group-version-kind"
 _BODY: Final = "*/*"
 _JSON_TYPE: Final = b"application/json"
 _PROTOBUF_TYPE: Final = b"application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
@@ -141,13 +142,23 @@ def _part(by_root: dict[str, list[Resource]]) -> _Part:
         document = group_version_document(root, resources)
         made["paths"] |= {path: _path(item) for path, item in document["paths"].items()}
         made["definitions"] |= {
-            name: schema_of(it)
+            name: schema_of(_without_fields(it))
             for name, it in document["components"]["schemas"].items()
             if not (resources[0].custom and name in by_definition())  # which stands there already
         }
     made["definitions"] = dict(sorted(made["definitions"].items()))
     paths, definitions = (_packed(orjson.dumps(value)[1:-1]) for value in made.values())
     return _Part(paths, definitions, _packed(encode_document(made)))
+
+
+def _without_fields(schema: JsonObject) -> JsonObject:
+    """Return a definition; of one whose fields are not all known only what it is.
+
+    Clients of version 2 would take fields that are not named for wrong ones.
+    """
+    if not schema.get(_PRESERVES):
+        return schema
+    return {key: schema[key] for key in ("type", _KIND) if key in schema}
 
 
 def _packed(data: bytes) -> bytes:

@@ -1,5 +1,6 @@
 """OpenAPI v2 says what version 3 says, in JSON and in protobuf, custom resources included."""
 
+import copy
 from typing import Any
 
 import orjson
@@ -134,6 +135,20 @@ def test_custom_resources_stand_beside_the_built_in_kinds(client: MemoryClient) 
     assert "com.example.v1.Thing" in named(
         members(other.ask("GET", PATH, Accept=PROTOBUF).body)[9][1]
     )
+
+
+def test_a_kind_that_keeps_unknown_fields_names_none_in_the_older_form() -> None:
+    client = MemoryClient(make_api(make_served()))
+    definition = copy.deepcopy(DEFINITION)
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema["x-kubernetes-preserve-unknown-fields"] = True
+    client.ask("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
+    older = client.ask("GET", PATH).json()["definitions"]["com.example.v1.Thing"]
+    assert set(older) == {"type", "x-kubernetes-group-version-kind"}
+    newer = client.ask("GET", "/openapi/v3/apis/example.com/v1").json()
+    thing = newer["components"]["schemas"]["com.example.v1.Thing"]
+    assert set(thing["properties"]) == {"apiVersion", "kind", "metadata", "spec"}
+    assert thing["x-kubernetes-preserve-unknown-fields"] is True
 
 
 @pytest.mark.parametrize(
