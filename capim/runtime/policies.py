@@ -30,6 +30,8 @@ GROUP: Final = "admissionregistration.k8s.io"
 POLICIES: Final = (GROUP, "validatingadmissionpolicies")
 BINDINGS: Final = (GROUP, "validatingadmissionpolicybindings")
 _CODES: Final = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge": 413}
+#: of a validation: its fields of expressions, and what they should come to
+_OF_VALIDATIONS: Final = {"expression": "bool", "messageExpression": "string"}
 _WHO: Final = "ValidatingAdmissionPolicy '{}' with binding '{}'"
 
 
@@ -201,13 +203,21 @@ def _message(validation: JsonObject, data: Mapping[str, Any]) -> str:
 
 
 def _expression_faults(spec: JsonObject) -> Iterator[FieldError]:
-    programs = importlib.import_module("capim.runtime.cel.programs")
-    wanted = (("validations", "expression", "bool"), ("validations", "messageExpression", "string"))
-    for key, field, kind in (
-        ("variables", "expression", ""),
-        *wanted,
-        ("matchConditions", "expression", "bool"),
-    ):
+    """Yield what is wrong with expressions; conditions are asked before there are variables."""
+    checks = importlib.import_module("capim.runtime.cel.policychecks")
+    checker = checks.PolicyChecker(has_params=bool(spec.get("paramKind")))
+    yield from _wrong(checker, spec, "matchConditions", {"expression": "bool"})
+    variables = spec.get("variables") or ()
+    for index, why in checker.declare(variables):
+        path = f"spec.variables[{index}].expression"
+        yield invalid(path, variables[index]["expression"], why)
+    yield from _wrong(checker, spec, "validations", _OF_VALIDATIONS)
+
+
+def _wrong(
+    checker: Any, spec: JsonObject, key: str, wanted: Mapping[str, str]
+) -> Iterator[FieldError]:
+    for field, kind in wanted.items():
         for index, item in enumerate(spec.get(key) or ()):
-            if item.get(field) and (why := programs.check_any(item[field], kind)):
+            if item.get(field) and (why := checker.check(item[field], kind)):
                 yield invalid(f"spec.{key}[{index}].{field}", item[field], why)

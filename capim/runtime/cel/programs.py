@@ -24,6 +24,14 @@ _STRUCT: Final = re.compile(r" not found in struct '[^']*'")
 _KEY: Final = re.compile(r'Key not found in map : "(.*)"', re.DOTALL)
 _APPLIED: Final = re.compile(r"'(\w+)' applied to '\(([^,()]+(?:\([^()]*\))?)(?:, (.*))?\)'")
 _INDEX: Final = re.compile(r"Index error: index=(-?\d+) size=\d+")
+#: one error of a compilation, and the line it is in
+_FAULT: Final = re.compile(
+    r"ERROR: <input>:(?P<line>\d+):(?P<column>\d+): (?P<text>[^\n]*)\n \| (?P<source>[^\n]*)\n \| [.]*\^"
+)
+_NOT_SELECTED: Final = re.compile(
+    r"expression of type '(.*)' cannot be the operand of a select operation"
+)
+_UNDECLARED: Final = re.compile(r"(?<=undeclared reference to )'(?P<root>\w+)\.[\w.]+' ")
 #: gives a rule an old self that may not be there, on the line before it
 _OLD: Final = "cel.bind(oldSelf, olds.size() > 0 ? optional.of(olds[0]) : optional.none(),\n{}\n)"
 _SECOND_LINE: Final = "<input>:2:"
@@ -80,20 +88,23 @@ def said(text: str) -> str:
     return {"divide by zero": "division by zero"}.get(text, _STRUCT.sub("", text))
 
 
-def check_any(text: str, wanted: str) -> str:
-    """Tell what is wrong with a policy's expression; of what type its values are is not known."""
-    try:
-        returned = _policy_environment().compile(text).return_type()
-    except RuntimeError as error:
-        return f"compilation failed: {_as_member(said(str(error)), text)}"
-    fits = not wanted or returned == _TYPES[wanted]
-    return "" if fits else f"must evaluate to {wanted} but got {returned.name().lower()}"
+def refused(error: RuntimeError, text: str) -> str:
+    """Return why an expression does not compile, in the words and at the places of cel-go."""
+    told = [_fault(found) for found in _FAULT.finditer(str(error))]
+    faults = "\n".join(filter(None, told)) or said(str(error))
+    return f"compilation failed: {_as_member(faults, text)}"
 
 
-@functools.cache
-def _policy_environment() -> Any:
-    variables = dict.fromkeys(_OF_POLICIES, cel.Type.DYN)
-    return cel.NewEnv(variables=variables, extensions=extensions())
+def _fault(found: re.Match[str]) -> str:
+    """Write one error; nothing of one that only follows from another."""
+    line, column, text, source = found["line"], int(found["column"]), found["text"], found["source"]
+    if "'*error*'" in text:
+        return ""
+    text = _STRUCT.sub("", _NOT_SELECTED.sub(r"type '\1' does not support field selection", text))
+    if path := _UNDECLARED.search(text):  # cel-go has looked for the first name alone
+        text = text.replace(path[0], f"'{path['root']}' ")
+        column = source.rfind(path["root"], 0, column) + 1
+    return f"ERROR: <input>:{line}:{column}: {text}\n | {source}\n | {'.' * (column - 1)}^"
 
 
 def _as_member(error: str, text: str) -> str:
@@ -122,8 +133,6 @@ class Checker:
         try:
             returned = env.compile(_OLD.format(text) if optional_old else text).return_type()
         except RuntimeError as error:
-            told = _as_member(said(str(error)), text)
-            if optional_old:
-                told = told.replace(_SECOND_LINE, "<input>:1:")
-            return f"compilation failed: {told}"
+            told = refused(error, text)
+            return told.replace(_SECOND_LINE, "<input>:1:") if optional_old else told
         return "" if returned == _TYPES[wanted] else f"must evaluate to a {wanted}"

@@ -28,6 +28,8 @@ from google.protobuf.descriptor_pb2 import (
 from capim.api.meta import parse_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from capim.api.meta import JsonObject
 
 _PACKAGE: Final = "self"
@@ -101,7 +103,9 @@ def exposed(schema: Any) -> bool:
 class Declarations:
     """The messages that a schema's objects become."""
 
-    def __init__(self) -> None:
+    def __init__(self, named: Callable[[str], str | None] = escaped) -> None:
+        """`named` tells how expressions call a field, None: they cannot."""
+        self._named = named
         self._file = FileDescriptorProto(name="self.proto", package=_PACKAGE, syntax="proto3")
         for module in (struct_pb2, timestamp_pb2, duration_pb2):
             self._file.dependency.append(module.DESCRIPTOR.name)
@@ -134,7 +138,7 @@ class Declarations:
         message = self._file.message_type.add(name=name)
         known = fields_of(schema, is_object=is_object)
         for number, (field, node) in enumerate(known.items(), start=1):
-            if identifier := escaped(field):
+            if identifier := self._named(field):
                 # the JSON name is never used, but two must not be alike
                 made = message.field.add(name=identifier, number=number, json_name=identifier)
                 self._fill(made, node, message)

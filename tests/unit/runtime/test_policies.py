@@ -100,3 +100,49 @@ def test_subresources_are_matched_by_name(
     body = {"metadata": {"name": "s", "namespace": "default"}}
     request = Request.of(secrets(group), body, body, subresource, SOMEBODY)
     assert takes({"resourceRules": [rule]}, request, None) is taken
+
+
+VARIABLES = (("x", "1"), ("y", "variables.x == 1"))
+
+
+def test_variables_have_the_types_of_their_expressions(group: ResourceGroup) -> None:
+    policies = group.resources.by_gvr(GVR(GROUP, "v1", "validatingadmissionpolicies"))
+    assert policies is not None
+    spec = group.get(policies, "", "p").json()["spec"]
+    spec["variables"] = [{"name": name, "expression": text} for name, text in VARIABLES]
+    spec["validations"] = [{"expression": "variables.y"}]
+    made = group.create(policies, "", named("q", spec=spec)).json()
+    assert made["spec"]["variables"] == spec["variables"]
+    spec["variables"].append({"name": "z", "expression": "variables.none"})
+    spec["validations"] = [{"expression": "variables.x"}, {"expression": "variables.z"}]
+    with pytest.raises(APIError) as caught:
+        group.create(policies, "", named("r", spec=spec))
+    causes = [cause["message"] for cause in (caught.value.details or {})["causes"]]
+    assert "undefined field 'none'" in causes[0]
+    assert [cause.rpartition(": ")[2] for cause in causes[1:]] == [
+        "must evaluate to bool but got int",
+        "must evaluate to bool but got dyn",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("params.a == 1", "1:1: undeclared reference to 'params'"),
+        ("request.foo.bar == 1", "1:8: undefined field 'foo'"),
+        ("request.name.size() > 0 && [1].a", "1:31: type 'list(int)' does not support"),
+        ("request.namespace", "must evaluate to bool but got string"),
+    ],
+)
+def test_expressions_are_checked_against_what_a_request_has(
+    group: ResourceGroup, expression: str, told: str
+) -> None:
+    policies = group.resources.by_gvr(GVR(GROUP, "v1", "validatingadmissionpolicies"))
+    assert policies is not None
+    spec = group.get(policies, "", "p").json()["spec"] | {
+        "validations": [{"expression": expression}]
+    }
+    with pytest.raises(APIError) as caught:
+        group.create(policies, "", named("q", spec=spec))
+    assert told in caught.value.message
+    assert "*error*" not in caught.value.message
