@@ -57,6 +57,8 @@ _PEOPLE: Final = (b"curl", b"Wget", b"Mozilla/5.0")
 _READS: Final = frozenset({"get", "list", "watch"})
 #: what is refused behind Go's server, by the API's own handlers
 _REFUSALS: Final = {413: "RequestEntityTooLarge", 504: "Timeout"}
+#: of kinds that are questions: there are none to be shown in a table
+_ASKED: Final = ("create",)
 _TRUE: Final = frozenset({"1", "true", "True", "TRUE", "t", "T"})
 
 
@@ -200,6 +202,7 @@ class ApiServer:
             watch=info.verb == "watch",
             collection=not info.name,
             custom=info.resource.custom,
+            tables=info.resource.verbs != _ASKED,
         )
         pretty = info.verb != "watch" and _is_pretty(exchange, info.query)
         if form is PLAIN and not pretty:

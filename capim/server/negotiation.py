@@ -58,7 +58,14 @@ class _Clause:
 
 
 @lru_cache(maxsize=256)
-def form_of(accept: str, *, watch: bool = False, collection: bool = False, custom: bool) -> Form:
+def form_of(
+    accept: str,
+    *,
+    watch: bool = False,
+    collection: bool = False,
+    custom: bool,
+    tables: bool = True,
+) -> Form:
     """Choose the form of an answer.
 
     Args:
@@ -66,6 +73,7 @@ def form_of(accept: str, *, watch: bool = False, collection: bool = False, custo
         watch: a stream of events is asked for.
         collection: the path is of a list.
         custom: the kind is a custom resource, which has no protobuf.
+        tables: the kind can be shown as one.
 
     Raises:
         APIError: 406, with what there is.
@@ -76,7 +84,12 @@ def form_of(accept: str, *, watch: bool = False, collection: bool = False, custo
     if not custom and not _routed(accept):
         raise not_routed(named)
     media = _STREAMED if watch else tuple(Media)
-    found = [form for clause in _clauses(accept) for form in _forms(clause, media, custom=custom)]
+    found = [
+        form
+        for clause in _clauses(accept)
+        for form in _forms(clause, media, custom=custom)
+        if tables or form.kind != "Table"
+    ]
     if not found:
         listed = _NAMES if not watch or (custom and "protobuf" in accept) else _STREAM_NAMES
         raise _not_acceptable(listed)

@@ -14,6 +14,21 @@ _LOCAL: Final = f"{_ACCESS}/namespaces/{{ns}}/localsubjectaccessreviews"
 _PODS: Final = {"verb": "get", "resource": "pods", "namespace": "{ns}"}
 _PATH: Final = {"path": "/healthz", "verb": "get"}
 _MASTERS: Final = ["system:masters"]
+_META: Final = "g=meta.k8s.io;v=v1"
+#: what is asked -> a review that can be answered
+_ASKED: Final = {
+    _SELF: {"resourceAttributes": _PODS},
+    _SUBJECT: {"user": "x", "resourceAttributes": _PODS},
+    _LOCAL: {"user": "x", "resourceAttributes": _PODS},
+    f"{_ACCESS}/selfsubjectrulesreviews": {"namespace": "{ns}"},
+    f"{_WHO}/tokenreviews": {"token": "abc"},
+    f"{_WHO}/selfsubjectreviews": {},
+}
+#: certificates differ, and so do the orders in which rules are found
+_FORMS_MASK: Final = (
+    *("status.user", "status.userInfo", "status.error"),
+    *("status.resourceRules", "status.nonResourceRules"),
+)
 #: certificates differ, and so do the administrators' names
 _CERTIFICATE: Final = ("status.userInfo.extra", "status.userInfo.username")
 
@@ -101,6 +116,26 @@ CASES: Final[list[Case]] = [
         "reviews: a token that is none", [post(f"{_WHO}/tokenreviews", {"spec": {"token": "abc"}})]
     ),
     Case("reviews: no token", [post(f"{_WHO}/tokenreviews", {"spec": {}})]),
+    *(
+        Case(
+            f"reviews: {path.rpartition('/')[2]} as {accept}",
+            [
+                post(
+                    path,
+                    {"spec": spec},
+                    accept=accept,
+                    mask=_FORMS_MASK,
+                )
+            ],
+        )
+        for path, spec in _ASKED.items()
+        for accept in (
+            f"application/json;as=Table;{_META}",
+            f"application/json;as=PartialObjectMetadata;{_META}",
+            f"application/json;as=Table;{_META},application/json",
+            "application/yaml",
+        )
+    ),
     _acting("acting as a user", User="bob"),
     _acting("acting as a user of a group", User="bob", Group="g"),
     _acting("acting as a user with a uid", User="bob", Uid="1"),

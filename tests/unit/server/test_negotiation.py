@@ -80,3 +80,10 @@ def test_refused(accept: str, watch: bool, custom: bool, told: str) -> None:
 )
 def test_refusals_are_written_plainly(accept: str, media: Media) -> None:
     assert error_media_of(accept) is media
+
+
+def test_a_kind_without_tables_is_written_in_the_next_form() -> None:
+    assert form_of(f"{TABLE},{JSON}", custom=False, tables=False) == PLAIN
+    with pytest.raises(APIError) as caught:
+        form_of(TABLE, custom=False, tables=False)
+    assert caught.value.code == 406
