@@ -63,6 +63,7 @@ class NameRule(enum.Enum):
     LABEL = "DNS-1123 label"
     LABEL_1035 = "DNS-1035 label"
     PATH_SEGMENT = "anything that can be one segment of a path"
+    ADDRESS = "IP address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,7 +397,7 @@ WORKLOAD_RESOURCES: Final = ResourceTable([
     _row("certificates.k8s.io/v1", "certificatesigningrequests", "CertificateSigningRequest", "csr", cluster=True, sub="approval status", fields=("spec.signerName",)),
     _row(_NET, "ingressclasses", "IngressClass", cluster=True, generation=True),
     _row(_NET, "ingresses", "Ingress", "ing", sub="status", generation=True),
-    _row(_NET, "ipaddresses", "IPAddress", "ip", cluster=True),
+    _row(_NET, "ipaddresses", "IPAddress", "ip", cluster=True, names=NameRule.ADDRESS),
     _row(_NET, "networkpolicies", "NetworkPolicy", "netpol", generation=True),
     _row(_NET, "servicecidrs", "ServiceCIDR", cluster=True, sub="status"),
     _row("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget", "pdb", sub="status", generation=True),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from capim.api import errors
 from capim.api.fielderrors import shown
 from capim.api.resources import NameRule
+from capim.api.validation.addresses import address_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -121,6 +122,9 @@ def name_texts(rule: NameRule, name: str) -> Iterator[str]:
         if name in {".", ".."}:
             yield f"may not be '{name}'"
         yield from (f"may not contain '{illegal}'" for illegal in "/%" if illegal in name)
+        return
+    if rule is NameRule.ADDRESS:
+        yield from address_faults(name)
         return
     if rule is NameRule.LABEL and "." in name:
         yield "must not contain dots"

@@ -55,7 +55,7 @@ def _updates() -> Mapping[tuple[str, str], Update]:
 
 @functools.cache
 def _group(group: str) -> Mapping[str, Check]:
-    from capim.api.validation import core, policies, workloads  # noqa: PLC0415 - when first needed
+    from capim.api.validation import addresses, core, policies, workloads  # noqa: PLC0415 - when first needed
 
     tables: dict[str, Mapping[str, Check]] = {
         "": core.KINDS,
@@ -67,7 +67,7 @@ def _group(group: str) -> Mapping[str, Check]:
         "coordination.k8s.io": policies.COORDINATION,
         "discovery.k8s.io": policies.DISCOVERY,
         "flowcontrol.apiserver.k8s.io": policies.FLOWCONTROL,
-        "networking.k8s.io": policies.NETWORKING,
+        "networking.k8s.io": policies.NETWORKING | addresses.KINDS,
         "node.k8s.io": policies.NODE,
         "policy": workloads.POLICY,
         "rbac.authorization.k8s.io": policies.RBAC,

@@ -54,8 +54,8 @@ _CONFIG_KEY_TEXT: Final = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
     f"'KEY_NAME',  or 'key-name', regex used for validation is '{_CONFIG_KEY}')"
 )
-_ADDRESS_TEXT: Final = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
-_RANGE_TEXT: Final = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+ADDRESS_TEXT: Final = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+RANGE_TEXT: Final = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 _LABEL: Final = re.compile(LABEL)
 _LABEL_1035: Final = re.compile(LABEL_1035)
 _SUBDOMAIN: Final = re.compile(SUBDOMAIN)
@@ -170,7 +170,9 @@ def port(path: str, value: int | str | None) -> Iterator[Cause]:
 
 
 def is_address(text: str) -> bool:
-    """Tell whether a text is an IP address."""
+    """Tell whether a text is an IP address, without a zone."""
+    if "%" in text:
+        return False
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -181,14 +183,27 @@ def is_address(text: str) -> bool:
 def ip_address(path: str, text: str) -> Iterator[Cause]:
     """Check an IP address."""
     if not is_address(text):
-        yield invalid(path, text, _ADDRESS_TEXT)
+        yield invalid(path, text, ADDRESS_TEXT)
+
+
+def is_range(text: str) -> bool:
+    """Tell whether a text is an IP range in CIDR notation."""
+    address, slash, length = text.partition("/")
+    if not (slash and length.isdigit() and is_address(address)):
+        return False
+    return int(length) <= ipaddress.ip_address(address).max_prefixlen
 
 
 def ip_range(path: str, text: str) -> Iterator[Cause]:
     """Check an IP range in CIDR notation."""
-    try:
-        if "/" not in text:
-            raise ValueError(text)
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        yield invalid(path, text, _RANGE_TEXT)
+    if not is_range(text):
+        yield invalid(path, text, RANGE_TEXT)
+
+
+def path_segment(path: str, text: str) -> Iterator[Cause]:
+    """Check what is to stand between two slashes of a path."""
+    if text in {".", ".."}:
+        yield invalid(path, text, f"may not be '{text}'")
+    for illegal in "/%":
+        if illegal in text:
+            yield invalid(path, text, f"may not contain '{illegal}'")
