@@ -21,6 +21,7 @@ import uvloop
 from capim import __version__
 from capim.aio import logs
 from capim.aio.clock import steady_clock, wall_clock
+from capim.aio.descriptors import raise_limit
 from capim.aio.tasks import TaskScope
 from capim.api.errors import APIError
 from coordinator.controllers.clusterplan import ClusterPlanner
@@ -246,4 +247,5 @@ def _refuse(error: Exception) -> int:
 def main(options: Options) -> int:
     """Run `capim manager` in this process."""
     logs.configure(verbosity=options.verbosity, logging_format=options.logging_format)
+    _log.info("capacity", fits=str(raise_limit()))  # its workers inherit the limit
     return uvloop.run(run(options))

@@ -22,6 +22,7 @@ import uvloop
 
 from capim.aio import logs
 from capim.aio.clock import Clock, steady_clock, wall_clock
+from capim.aio.descriptors import Capacity, raise_limit
 from capim.aio.tasks import TaskScope
 from capim.api.workload import Authorization, Simulation
 from capim.messaging import envelope as m
@@ -107,7 +108,13 @@ def parse_options(arguments: Sequence[str] | None = None) -> WorkerOptions:
 class Worker:
     """One worker process."""
 
-    def __init__(self, options: WorkerOptions, scope: TaskScope, clock: Clock = wall_clock) -> None:
+    def __init__(
+        self,
+        options: WorkerOptions,
+        scope: TaskScope,
+        clock: Clock = wall_clock,
+        capacity: Capacity | None = None,
+    ) -> None:
         self._options = options
         self._scope = scope
         self._journal = _open_journal(options, clock)
@@ -128,6 +135,7 @@ class Worker:
             request_log=request_log(options.verbosity),
             authorization=options.workload_authorization,
             barrier_of=self._journal.of if self._journal else None,
+            capacity=capacity,
         )
         self._views = Views(self._state, self._listeners)
         self._todo: asyncio.Queue[s.Instruction] = asyncio.Queue()
@@ -267,8 +275,10 @@ def _hold_lock(options: WorkerOptions) -> int:
 
 async def run(options: WorkerOptions) -> int:
     """Run one worker until the coordinator, a signal or its orphan time ends it."""
+    capacity = raise_limit()
+    _log.info("capacity", fits=str(capacity))
     async with TaskScope() as scope:
-        worker = Worker(options, scope)
+        worker = Worker(options, scope, capacity=capacity)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.ended.set)

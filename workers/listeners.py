@@ -9,6 +9,7 @@ import structlog
 from capim.api.workload import Authorization
 from capim.certs.pem import CertificateError
 from capim.runtime.manifests.defaults import service_ip
+from capim.server.doors import Doors
 from capim.server.listener import Listener
 from capim.server.metrics import Metrics
 from capim.server.ports import PortOccupied
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from capim.aio.clock import Clock
+    from capim.aio.descriptors import Capacity
     from capim.aio.tasks import TaskScope
     from capim.api.gvk import NamespacedName
     from capim.api.workload import ClusterSpec
@@ -40,7 +42,10 @@ class Listeners:
         request_log: RequestLog | None = None,
         authorization: Authorization = Authorization.ALWAYS_ALLOW,
         barrier_of: Callable[[WorkloadCluster], Barrier] | None = None,
+        capacity: Capacity | None = None,
     ) -> None:
+        self._capacity = capacity
+        self._doors = Doors(capacity.connections if capacity else None)
         self._authorization = authorization
         self._barrier_of = barrier_of
         self._bind_host = bind_host
@@ -61,8 +66,15 @@ class Listeners:
             metrics=self.metrics,
             clock=self._clock,
             request_log=self._request_log,
+            doors=self._doors,
         )
         self._listeners[cluster.key] = (listener, served)
+        if self._capacity is not None and len(self._listeners) == self._capacity.clusters + 1:
+            _log.warning(
+                "this worker has as many clusters as its open files allow: raise the limit"
+                " (ulimit -Hn), or run more workers",
+                fits=str(self._capacity),
+            )
         try:
             listener.bind()
         except PortOccupied as error:

@@ -23,6 +23,7 @@ from rich.live import Live
 
 from capim.aio import logs
 from capim.aio.clock import steady_clock, wall_clock
+from capim.aio.descriptors import raise_limit
 from capim.aio.tasks import TaskScope
 from capim.api.workload import Simulation
 from capim.embedded import kinds, progress
@@ -65,6 +66,10 @@ def run(options: UpOptions) -> int:
     console = Console()
     # The coordinator's log is where it can be asked for; the terminal is the live view's.
     logs.configure(verbosity=0)
+    capacity = raise_limit()
+    if options.fleet.clusters > capacity.clusters * options.workers:
+        advice = "raise the limit (ulimit -Hn), or add --workers"
+        console.print(f"capim up: {capacity} a worker: {advice}", highlight=False)
     try:
         return uvloop.run(_up(options, console))
     except UpError as error:

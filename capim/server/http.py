@@ -236,6 +236,11 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    @property
+    def waited(self) -> int:
+        """How many sweeps found nothing to answer here; 0 while something is answered."""
+        return 0 if self._current is not None or self._session is not None else self._sweeps
+
     def sweep(self, *, head_sweeps: int, body_sweeps: int, idle_sweeps: int) -> None:
         """Close what takes too long: called at a fixed interval by the owner of the connections.
 

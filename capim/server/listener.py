@@ -17,6 +17,7 @@ from capim.aio.clock import wall_clock
 from capim.api.workload import ListenerState
 from capim.server.apiserver import ApiServer
 from capim.server.auth import of_certificate
+from capim.server.doors import CLOSE_S, Doors, House
 from capim.server.etcd import EtcdProtocol
 from capim.server.forwarding import Forwarder
 from capim.server.http import HttpConnection
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from capim.aio.tasks import TaskScope
+    from capim.server.doors import Door
     from capim.server.metrics import Metrics
     from capim.server.requestlog import RequestLog
 
@@ -41,10 +43,10 @@ _HEAD_SWEEPS: Final = 6
 _BODY_SWEEPS: Final = 12
 #: 200 s: more than the 90 s after which Go's clients close idle connections themselves
 _IDLE_SWEEPS: Final = 40
-_HANDSHAKE_S: Final = 10.0
-#: how long a client has to take the end of its watch before it is cut off
-_CLOSE_S: Final = 2.0
-_BACKLOG: Final = 512
+#: controllers hold some ten, a person's kubectl one: more than this is a mistake or an attack
+CONNECTION_LIMIT: Final = 1000
+#: closed at once when there are too many
+_IDLE_CLOSED: Final = 50
 
 
 class Listener:
@@ -66,9 +68,11 @@ class Listener:
         anonymous: bool = False,
         make_etcd: Callable[..., asyncio.Protocol] = EtcdProtocol,
         request_log: RequestLog | None = None,
+        doors: Doors | None = None,
     ) -> None:
         self._served = served
         self._scope = scope
+        self._doors = doors or Doors()
         self._metrics = metrics
         self._make_etcd = make_etcd
         self._request_log = request_log
@@ -86,9 +90,10 @@ class Listener:
             request_log=request_log,
         )
         self._socket: socket.socket | None = None
-        self._server: asyncio.Server | None = None
+        self._door: Door | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self._transports: dict[asyncio.Transport, asyncio.Protocol] = {}
+        self._full = False  #: too many connections, and none idle, when it was last looked at
         self.state: ListenerState | None = None  #: None: closed
 
     @property
@@ -120,34 +125,28 @@ class Listener:
         Raises:
             CertificateError: the cluster's authority cannot sign.
         """
-        if self._server is not None:
+        if self._door is not None:
             return
         context = self._contexts.api()
         self.bind()
         bound = cast(socket.socket, self._socket)
         allow_listen(bound)
-        self._server = await asyncio.get_running_loop().create_server(
-            self._accept,
-            sock=bound,
-            ssl=context,
-            backlog=_BACKLOG,
-            ssl_handshake_timeout=_HANDSHAKE_S,
-            ssl_shutdown_timeout=_CLOSE_S,
-        )
+        house = House(self._served.name, self._accept, self._has_room, self._close_idle)
+        self._door = self._doors.open(bound, context, house, self._scope)
         self._sweeper = self._scope.spawn(self._sweep(), name=f"sweep {self._served.name}")
         self.state = ListenerState.OPEN
         _log.info("listener opened", cluster=self._served.name, port=self.port)
 
     async def close(self) -> None:
         """Accept nothing more and end what is there: watches get the end of their body."""
-        server, self._server = self._server, None
+        door, self._door = self._door, None
         bound, self._socket = self._socket, None
         self.state = None
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
-        if server is not None:
-            server.close()
+        if door is not None:
+            door.close()
         self.end_connections()
         await self._gone()
         if bound is not None:
@@ -163,7 +162,7 @@ class Listener:
 
     def _started(self, transport: asyncio.Transport) -> None:
         """Give a connection whose handshake is done to the protocol it chose."""
-        if self._server is None:
+        if self._door is None:
             transport.abort()
             return
         protocol = self._protocol_for(transport.get_extra_info("ssl_object"))
@@ -197,6 +196,9 @@ class Listener:
         while True:
             await asyncio.sleep(_SWEEP_S)
             self._forget()
+            self._full = False
+            if self._door is not None:
+                self._door.sweep()
             for protocol in tuple(self._transports.values()):
                 if isinstance(protocol, HttpConnection):
                     protocol.sweep(
@@ -209,10 +211,34 @@ class Listener:
         for transport in [it for it in self._transports if it.is_closing()]:
             del self._transports[transport]
 
+    def _has_room(self) -> bool:
+        """Tell whether one more may come in, for whom idle ones are closed if need be."""
+        if len(self._transports) < CONNECTION_LIMIT:
+            return True
+        if self._full:
+            return False
+        self._forget()
+        self._close_idle()
+        self._forget()
+        self._full = len(self._transports) >= CONNECTION_LIMIT
+        if self._full:
+            _log.warning("too many connections", cluster=self._served.name, limit=CONNECTION_LIMIT)
+        return not self._full
+
+    def _close_idle(self) -> None:
+        """Close the connections that have waited longest for a request, or for the rest of one."""
+        waiting = [
+            (it.waited, at, it)
+            for at, it in enumerate(self._transports.values())
+            if isinstance(it, HttpConnection) and it.waited
+        ]
+        for _, _, connection in sorted(waiting, reverse=True)[:_IDLE_CLOSED]:
+            connection.close()
+
     async def _gone(self) -> None:
         """Wait for the clients to take what was written, then cut off who does not."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + _CLOSE_S
+        deadline = loop.time() + CLOSE_S
         while self._transports and loop.time() < deadline:
             self._forget()
             await asyncio.sleep(0.01)
