@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import secrets
 import signal
@@ -32,6 +33,7 @@ from coordinator.fleet import Fleet
 from coordinator.kube import config, leader
 from coordinator.kube.client import KubeClient
 from coordinator.placement import Placements
+from coordinator.readiness import Readiness
 from coordinator.servers import Servers
 
 if TYPE_CHECKING:
@@ -62,27 +64,18 @@ class Manager:
         self._rng = random.Random()  # noqa: S311 - jitter, not secrets
         self._metrics = Metrics()
         self._fleet = Fleet(options, steady_clock, scope)
+        self._readiness = Readiness([name for name, _ in options.remote_workers])
         self._servers = Servers(
             options,
             client,
             self._fleet,
             self._metrics,
             clock=clock,
-            readiness={"synced": self._synced, "fleet": self._staffed},
+            readiness={"synced": self._readiness.synced, "fleet": self._readiness.staffed},
         )
         self._elector: leader.LeaderElector | None = None
-        self._objects: Objects | None = None
         self._controllers: Controllers | None = None
         self._fleet_started = False
-
-    def _synced(self) -> bool:
-        """Say whether the informers are in step; a candidate that does not lead is ready as it is."""
-        objects = self._objects
-        return objects is None or all(one.synced.is_set() for one in objects.informers())
-
-    def _staffed(self) -> bool:
-        """Say whether every worker holds its shard."""
-        return self._controllers is None or all(one.ready for one in self._fleet.workers())
 
     async def start(self) -> None:
         """Come up and reconcile.
@@ -94,16 +87,18 @@ class Manager:
         await self._servers.start()
         if options.leader_elect:
             await self._lead()
+        self._readiness.leads = True
         namespace = config.own_namespace()
         installation = await self._insist(lambda: leader.installation_id(self._client, namespace))
         version = await self._insist(self._find_cluster_api)
-        self._objects = objects = make_objects(
+        objects = make_objects(
             self._client,
             version=version,
             namespace=options.namespace,
             resync_s=options.sync_period,
             rng=self._rng,
         )
+        self._readiness.in_step = [informer.synced for informer in objects.informers()]
         placements = Placements(installation, [worker.name for worker in self._fleet.workers()])
         planner = ClusterPlanner(
             host=options.advertise_host,
@@ -119,6 +114,7 @@ class Manager:
         self._fleet_started = True
         await self._insist(controllers.restore)
         self._controllers = controllers
+        self._readiness.workers = self._fleet.workers
         controllers.start()
         _log.info("reconciling", installation=installation, cluster_api=version)
 
@@ -210,6 +206,7 @@ async def run(options: Options) -> int:
         clock=steady_clock,
         rng=random.Random(),  # noqa: S311 - backoff, not secrets
     )
+    config.remove_key_files()
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(client.close)
         scope = await stack.enter_async_context(TaskScope())
@@ -246,6 +243,7 @@ def _refuse(error: Exception) -> int:
 
 def main(options: Options) -> int:
     """Run `capim manager` in this process."""
+    os.umask(0o077)  # whatever is made from here on, sockets as well, is ours alone
     logs.configure(verbosity=options.verbosity, logging_format=options.logging_format)
     _log.info("capacity", fits=str(raise_limit()))  # its workers inherit the limit
     return uvloop.run(run(options))

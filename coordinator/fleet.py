@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -30,7 +31,6 @@ from coordinator.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from io import TextIOWrapper
 
     from capim.aio.clock import Clock
     from capim.aio.tasks import TaskScope
@@ -176,7 +176,7 @@ class Fleet:
         """End the workers of this host and close the sockets; the others wait for a coordinator."""
         await self._supervisor.stop()
         self._links.close()
-        self._lock.close()
+        os.close(self._lock)
 
     # --- desired state ---
 
@@ -281,18 +281,22 @@ def local_workers(count: int) -> list[str]:
     return [f"worker-{index}" for index in range(count)]
 
 
-def _lock_folder(folder: Path) -> TextIOWrapper:
+def _lock_folder(folder: Path) -> int:
     """Hold the folder for this process; the lock goes with the process, however it ends."""
-    file = (folder / "coordinator.lock").open("a", encoding="utf-8")
+    lock = _private(str(folder / "coordinator.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        file.close()
+        os.close(lock)
         raise ValueError(
             f"--runtime-dir {folder} is in use by another coordinator: choose another folder, "
             "or stop that one"
         ) from error
-    return file
+    return lock
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _count_epoch(path: Path) -> int:
@@ -302,6 +306,7 @@ def _count_epoch(path: Path) -> int:
     except (FileNotFoundError, ValueError):
         last = 0
     fresh = path.with_suffix(".new")
-    fresh.write_text(str(last + 1), encoding="utf-8")
+    with open(fresh, "w", encoding="utf-8", opener=_private) as file:
+        file.write(str(last + 1))
     fresh.replace(path)
     return last + 1

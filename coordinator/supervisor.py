@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from capim.aio.clock import Clock
@@ -62,6 +62,20 @@ def lock_holder(lock: Path) -> int | None:
     return None
 
 
+async def run_again(
+    run: Callable[[], Awaitable[bool]], pause: Callable[[float], Awaitable[None]], clock: Clock
+) -> None:
+    """Run something again and again, with a pause after each end that `Backoff` tells.
+
+    Ends when `run` returns false.
+    """
+    backoff = Backoff()
+    started = clock()
+    while await run():
+        await pause(backoff.after(clock() - started))
+        started = clock()
+
+
 class Supervisor:
     """Starts, adopts, replaces and stops the worker processes of one host. One loop, no lock."""
 
@@ -96,25 +110,32 @@ class Supervisor:
             self._tasks.append(task)
 
     async def _keep_running(self, name: str) -> None:
-        backoff = Backoff()
-        while not self._stopping.is_set():
-            started = self._clock()
-            pid = lock_holder(self._runtime_dir / f"{name}.lock")
-            if pid is not None:
-                _log.info("worker adopted", worker=name, pid=pid)
-                self._pids[name] = pid
-                await _ended(pid)
-                code: int | None = None
-            else:
-                code = await self._run_child(name)
+        async def run() -> bool:
+            code = await self._run(name)
             self._pids.pop(name, None)
             if self._stopping.is_set():
-                break
-            delay_s = backoff.after(self._clock() - started)
-            _log.warning("worker ended", worker=name, exit_code=code, restart_in_s=delay_s)
+                return False
+            _log.warning("worker ended", worker=name, exit_code=code)
             self._on_exit(name)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), delay_s)
+            return True
+
+        await run_again(run, self._pause, self._clock)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    async def _run(self, name: str) -> int | None:
+        """Run a worker to its end; return its exit code, None for one that was no child of ours."""
+        if self._stopping.is_set():
+            return None
+        pid = lock_holder(self._runtime_dir / f"{name}.lock")
+        if pid is None:
+            return await self._run_child(name)
+        _log.info("worker adopted", worker=name, pid=pid)
+        self._pids[name] = pid
+        await _ended(pid)
+        return None
 
     async def _run_child(self, name: str) -> int:
         process = await asyncio.create_subprocess_exec(

@@ -293,6 +293,7 @@ async def run(options: WorkerOptions) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `capim worker`."""
     options = parse_options(arguments)
+    os.umask(0o077)  # whatever is made from here on, down to SQLite's own files, is ours alone
     logs.configure(
         verbosity=options.verbosity, logging_format=options.logging_format, worker=options.name
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import structlog
@@ -115,9 +116,8 @@ class Listeners:
             await found[0].close()
 
     async def close(self) -> None:
-        """Close all listeners."""
-        for key in list(self._listeners):
-            await self.drop(key)
+        """Close all listeners, at once: each waits a little for clients that are slow to take their end."""
+        await asyncio.gather(*(self.drop(key) for key in list(self._listeners)))
 
 
 def _served(cluster: WorkloadCluster, bind_host: str, authorization: Authorization) -> Served:

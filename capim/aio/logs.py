@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor, WrappedLogger
+
 #: `--v` as Cluster API's managers mean it: 0 errors and warnings, 2 what happens, 4 and up each step.
 _LEVELS: Final = {0: logging.WARNING, 1: logging.INFO, 2: logging.INFO, 3: logging.INFO}
+
+
+#: What must never be read in a log, whoever put it there: private keys as PEM or in a Secret's base64,
+#: signed tokens, bootstrap tokens, and whatever follows `Bearer`.
+_SECRETS: Final = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|LS0tLS1CRUdJTi[A-Za-z0-9+/=]*"
+    r"|\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+"
+    r"|\b[a-z0-9]{6}\.[a-z0-9]{16}\b"
+    r"|(?<=[Bb]earer )[^\s\"']+",
+    re.DOTALL,
+)
+
+
+def without_secrets(render: Processor) -> Processor:
+    """Return a renderer whose lines have no key and no token in them."""
+
+    def rendered(logger: WrappedLogger, name: str, event: EventDict) -> str:
+        return _SECRETS.sub("[secret]", str(render(logger, name, event)))
+
+    return rendered
 
 
 def configure(*, verbosity: int = 2, logging_format: str = "text", **fields: object) -> None:
@@ -32,7 +57,7 @@ def configure(*, verbosity: int = 2, logging_format: str = "text", **fields: obj
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
             structlog.processors.format_exc_info,
-            render,
+            without_secrets(render),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -113,6 +113,7 @@ async def _client(kubeconfig: Path) -> AsyncIterator[KubeClient]:
         clock=steady_clock,
         rng=random.Random(0),  # noqa: S311 - backoff, not secrets
     )
+    config.remove_key_files()
     try:
         yield client
     finally:

@@ -62,6 +62,14 @@ async def load(kubeconfig: str, environ: Mapping[str, str] = os.environ) -> Acce
     return Access(configuration, loader)
 
 
+def remove_key_files() -> None:
+    """Remove the files by which the library hands keys to OpenSSL: a client that is made has read them.
+
+    The library does so when the process ends in order; one that is killed would leave them behind.
+    """
+    _kube.kube_config._cleanup_temp_files()  # noqa: SLF001 - it has no public name
+
+
 def _load_pod(configuration: Configuration) -> None:
     try:
         _kube.load_incluster_config(client_configuration=configuration)

@@ -133,9 +133,9 @@ def client_context() -> ssl.SSLContext:
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Running]:
+async def running(folder: Path, options: Options | None = None) -> AsyncIterator[Running]:
     async with TaskScope() as scope:
-        one = Running(folder, free_port(), scope)
+        one = Running(folder, free_port(), scope, options=options)
         try:
             await one.start()
             await one.until(one.up)
