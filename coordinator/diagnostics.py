@@ -64,7 +64,7 @@ def diagnostics_application(
     return app
 
 
-def debug_application(fleet: FleetView) -> web.Application:
+def debug_application(fleet: FleetView, middlewares: Iterable[Middleware] = ()) -> web.Application:
     """Serve `/listeners` as the original does, and a cluster's inside by its name."""
 
     async def show_all(request: web.Request) -> web.Response:
@@ -80,7 +80,7 @@ def debug_application(fleet: FleetView) -> web.Application:
             return web.Response(status=404, text=text)
         return _json(orjson.loads(found))
 
-    app = web.Application()
+    app = web.Application(middlewares=list(middlewares))
     app.router.add_get("/listeners", show_all)
     app.router.add_get("/clusters", show_all)
     app.router.add_get("/clusters/{namespace}/{name}", show_cluster)
@@ -102,13 +102,13 @@ def _json(view: object) -> web.Response:
     return web.Response(body=body, content_type="application/json")
 
 
-def profiler_application() -> web.Application:
+def profiler_application(middlewares: Iterable[Middleware] = ()) -> web.Application:
     """Serve `/debug/pprof/goroutine`: where every task and thread is. Go's other profiles have no like."""
 
     async def show_stacks(_: web.Request) -> web.Response:
         return web.Response(text=stacks())
 
-    app = web.Application()
+    app = web.Application(middlewares=list(middlewares))
     app.router.add_get("/debug/pprof/goroutine", show_stacks)
     return app
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -20,6 +21,24 @@ def split_address(address: str) -> tuple[str | None, int]:
     """Split `host:port`; no host means all addresses."""
     host, _, port = address.rpartition(":")
     return host.strip("[]") or None, int(port)
+
+
+def is_off(address: str) -> bool:
+    """Say whether nothing is to be served."""
+    return address in _OFF
+
+
+def is_loopback(address: str) -> bool:
+    """Say whether only processes of this host reach an address."""
+    if is_off(address):
+        return False
+    host, _ = split_address(address)
+    if host is None or host == "localhost":
+        return host is not None
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name may be anything
 
 
 class HttpServer:
@@ -48,7 +67,7 @@ class HttpServer:
         Raises:
             ValueError: the address cannot be bound; the message names the flag.
         """
-        if self._address in _OFF:
+        if is_off(self._address):
             return
         host, port = split_address(self._address)
         await self._runner.setup()

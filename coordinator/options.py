@@ -216,7 +216,12 @@ FLAGS: Final = (
         _A_TEXT,
         "Reconcile objects only whose label cluster.x-k8s.io/watch-filter has this value.",
     ),
-    _Flag("profiler_address", _address, _AN_ADDRESS, "Serves stacks of tasks and threads."),
+    _Flag(
+        "profiler_address",
+        _address,
+        _AN_ADDRESS,
+        "Serves stacks of tasks and threads; guarded as --diagnostics-address is, but not on loopback.",
+    ),
     _Flag(
         "contention_profiling", _boolean, _A_BOOLEAN, "Let the event loop report slow callbacks."
     ),
@@ -311,7 +316,12 @@ FLAGS: Final = (
         "normal or full",
         "What the journal survives: any process's death, or loss of power as well (slower).",
     ),
-    _Flag("debug_address", _address, _AN_ADDRESS, "Serves /listeners and /clusters."),
+    _Flag(
+        "debug_address",
+        _address,
+        _AN_ADDRESS,
+        "Serves /listeners and /clusters; guarded as --diagnostics-address is, but not on loopback.",
+    ),
     _Flag(
         "workload_simulation",
         Simulation,

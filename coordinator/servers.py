@@ -1,27 +1,36 @@
-"""The manager's HTTP servers: webhooks, health, diagnostics, debug, profiler; each on its flag's address."""
+"""The manager's HTTP servers: webhooks, health, diagnostics, debug, profiler; each on its flag's address.
+
+Health says nothing that anybody may not know. The others answer by TLS to callers that the management API
+knows and allows the path, unless `--insecure-diagnostics` says otherwise; debug and profiler are plain on
+loopback, which is for who has a shell on the host.
+"""
 
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from capim.aio.clock import steady_clock
 from capim.certs.contexts import server_context
 from capim.certs.issue import new_key, self_signed_ca, serving_certificate
 from capim.certs.pem import dump_private_key
 from coordinator import diagnostics, health
 from coordinator.access import Gatekeeper, guard
-from coordinator.httpserver import HttpServer
+from coordinator.httpserver import HttpServer, is_loopback, is_off
 from coordinator.webhooks import WebhookServer
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from aiohttp import web
+    from aiohttp.typedefs import Middleware
 
     from capim.aio.clock import Clock
     from coordinator.fleetview import FleetView
     from coordinator.kube.client import KubeClient
     from coordinator.options import Options
+
+    _Make: TypeAlias = Callable[[Iterable[Middleware]], web.Application]
 
 
 class Servers:
@@ -47,13 +56,7 @@ class Servers:
                 options.health_addr,
                 health.application(webhook, {**webhook, **readiness}),
             ),
-            _diagnostics(options, client, fleet, metrics, clock),
-            HttpServer(
-                "--debug-address", options.debug_address, diagnostics.debug_application(fleet)
-            ),
-            HttpServer(
-                "--profiler-address", options.profiler_address, diagnostics.profiler_application()
-            ),
+            *_inner_servers(options, Gatekeeper(client, clock), fleet, metrics, clock),
         ]
 
     async def start(self) -> None:
@@ -92,21 +95,42 @@ def _webhooks(options: Options) -> WebhookServer:
     )
 
 
-def _diagnostics(
+def _inner_servers(
     options: Options,
-    client: KubeClient,
+    gatekeeper: Gatekeeper,
     fleet: FleetView,
     metrics: diagnostics.Metrics,
     clock: Clock,
-) -> HttpServer:
-    """Serve plainly where one of the two flags says so, else by TLS to whom the API allows it."""
-    address = options.metrics_bind_addr or options.diagnostics_address
-    if options.insecure_diagnostics or options.metrics_bind_addr:
-        application = diagnostics.diagnostics_application(metrics, fleet)
-        return HttpServer("--diagnostics-address", address, application)
-    guarded = guard(Gatekeeper(client, steady_clock))
-    application = diagnostics.diagnostics_application(metrics, fleet, [guarded])
-    return HttpServer("--diagnostics-address", address, application, _self_signed(clock()))
+) -> Iterator[HttpServer]:
+    """Yield the servers that show what is inside."""
+    insecure = options.insecure_diagnostics or bool(options.metrics_bind_addr)
+    diagnostics_address = options.metrics_bind_addr or options.diagnostics_address
+    debug, profiler = options.debug_address, options.profiler_address
+    rows: tuple[tuple[str, str, bool, _Make], ...] = (
+        (
+            "--diagnostics-address",
+            diagnostics_address,
+            insecure,
+            lambda them: diagnostics.diagnostics_application(metrics, fleet, them),
+        ),
+        (
+            "--debug-address",
+            debug,
+            options.insecure_diagnostics or is_loopback(debug),
+            lambda them: diagnostics.debug_application(fleet, them),
+        ),
+        (
+            "--profiler-address",
+            profiler,
+            options.insecure_diagnostics or is_loopback(profiler),
+            diagnostics.profiler_application,
+        ),
+    )
+    for flag, address, plain, make in rows:
+        if plain or is_off(address):
+            yield HttpServer(flag, address, make(()))
+        else:
+            yield HttpServer(flag, address, make([guard(gatekeeper)]), _self_signed(clock()))
 
 
 def _self_signed(now: float) -> ssl.SSLContext:
