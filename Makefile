@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test check fuzz e2e chaos churn bench release lock clean
+.PHONY: run test check audit fuzz e2e chaos churn bench release lock clean
 
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -26,6 +26,9 @@ check: $(STAMP) ## format, lint, types, layers, generated files
 	$(BIN)/python tools/generate_crds.py --check
 	$(BIN)/python tools/generate_kinds.py --check
 	$(BIN)/python tools/seal.py --check
+
+audit: $(STAMP) ## dependencies with known vulnerabilities, where the package index tells; ARGS='--accept ID'
+	$(BIN)/python -m tools.audit $(ARGS)
 
 fuzz: $(STAMP) ## three minutes for each thing that reads a client's bytes; ARGS='--seconds 600 json'
 	$(BIN)/python -m tests.fuzz.run $(ARGS)
