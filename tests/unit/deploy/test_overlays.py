@@ -208,3 +208,20 @@ def test_prometheus_scrapes_the_manager_with_a_right_to_it() -> None:
     (group,) = found["PrometheusRule"]["spec"]["groups"]
     assert all("expr" in rule and ("alert" in rule or "record" in rule) for rule in group["rules"])
     assert all(LABEL.items() <= document["metadata"]["labels"].items() for document in documents)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_pods_have_nothing_of_their_host(source: str, overlay: str) -> None:
+    for workload in SOURCES[source](overlay):
+        if workload["kind"] not in {"Deployment", "StatefulSet"}:
+            continue
+        pod = workload["spec"]["template"]["spec"]
+        assert not {"hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"} & pod.keys()
+        assert not any("hostPath" in volume for volume in pod["volumes"])
+        (container,) = pod["containers"]
+        security = container["securityContext"]
+        assert not security.get("privileged")
+        assert security["runAsUser"] > 0
+        assert not any("hostPort" in port for port in container.get("ports", ()))
+        is_worker = workload["kind"] == "StatefulSet"
+        assert pod.get("automountServiceAccountToken", True) is not is_worker
