@@ -121,7 +121,10 @@ class Manager:
     def _make_controllers(self, objects: Objects, planner: ClusterPlanner) -> Controllers:
         options = self._options
         limits = Limits(
-            options.watch_filter, options.cluster_concurrency, options.machine_concurrency
+            options.watch_filter,
+            options.namespace,
+            options.cluster_concurrency,
+            options.machine_concurrency,
         )
         return Controllers(
             objects,

@@ -125,6 +125,8 @@ class Fleet:
         self.on_change: Callable[[NamespacedName, str | None], None] = lambda cluster, machine: None
         #: set by the controllers: called when a worker confirmed its whole shard
         self.on_synced: Callable[[], None] = lambda: None
+        #: set by the controllers: uids of all clusters there are, and whether these are all there can be
+        self.living: Callable[[], tuple[Iterable[str], bool]] = lambda: ((), False)
         self._state = FleetState(self._names, installation="", epoch=0)
 
     async def start(self, *, installation: str, epoch: int | None) -> None:
@@ -143,6 +145,7 @@ class Fleet:
         self._state = FleetState(
             self._names, installation=installation, epoch=counted if epoch is None else epoch
         )
+        self._state.living = self._all_living
         self._links = Links(self._options, address, self._on_message, self._on_gap)
         self._supervisor = Supervisor(
             self._local_names,
@@ -151,9 +154,13 @@ class Fleet:
             worker_args=self._worker_args(),
             clock=self._clock,
             on_exit=lambda name: self._state.lost(name, self._clock()),
+            others=self._names,
         )
         self._supervisor.start(self._scope)
         self._scope.spawn(self._beat(), name="worker heartbeats")
+
+    def _all_living(self) -> tuple[Iterable[str], bool]:
+        return self.living()
 
     def _worker_args(self) -> list[str]:
         options = self._options
@@ -209,6 +216,10 @@ class Fleet:
     def listener(self, cluster: NamespacedName) -> ListenerStatus | None:
         """Return what was last reported of a cluster's listener."""
         return self._state.listener(cluster)
+
+    def damage(self, cluster: NamespacedName, uid: str) -> str:
+        """Return why a cluster is not what was written down of it, for a person; empty: it is."""
+        return self._state.damage(cluster, uid)
 
     def machine_gone(self, cluster: NamespacedName, name: str, uid: str) -> bool:
         """Say whether no worker can hold this machine any more."""

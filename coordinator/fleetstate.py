@@ -19,7 +19,7 @@ from capim.api.workload import ClusterSpec, MachineSpec
 from capim.messaging import envelope as m
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from capim.api.workload import ListenerStatus, MachineProgress
 
@@ -74,6 +74,10 @@ class _Worker:
     synced: bool = False  #: confirmed the last Sync; only then absence from desired means gone
     missed: bool = False  #: something it reported was lost
     syncs: int = 0  #: how many Syncs it was sent; the number of the last
+    #: clusters it held when it registered; those that are another worker's now it lets go of by its Sync
+    held: frozenset[NamespacedName] = frozenset()
+    #: clusters of its shard that another worker may still hold: it is not told of them yet
+    awaited: frozenset[NamespacedName] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +103,16 @@ class FleetState:
         self.installation = installation
         self.epoch = epoch
         self.begun = False
+        #: set by the controllers: uids of all clusters there are, and whether these are all there can be
+        self.living: Callable[[], tuple[Iterable[str], bool]] = lambda: ((), False)
         self._workers = {name: _Worker() for name in workers}
         self._clusters: dict[NamespacedName, _Cluster] = {}
         self._going_clusters: dict[NamespacedName, _Going] = {}
         self._going_machines: dict[tuple[NamespacedName, str], _Going] = {}
         self._listeners: dict[NamespacedName, ListenerStatus] = {}
         self._progress: dict[tuple[NamespacedName, str], MachineProgress] = {}
+        #: what workers said of journals: (cluster, uid) -> (worker, why it is not what was written)
+        self._damage: dict[tuple[NamespacedName, str], tuple[str, str]] = {}
 
     # --- read by the controllers ---
 
@@ -119,6 +127,10 @@ class FleetState:
     def listener(self, cluster: NamespacedName) -> ListenerStatus | None:
         """Return what was last reported of a cluster's listener."""
         return self._listeners.get(cluster)
+
+    def damage(self, cluster: NamespacedName, uid: str) -> str:
+        """Return why a cluster is not what was written down of it, for a person; empty: it is."""
+        return self._damage.get((cluster, uid), ("", ""))[1]
 
     def machine_gone(self, cluster: NamespacedName, name: str, uid: str) -> bool:
         """Say whether no worker can hold this machine any more."""
@@ -156,7 +168,8 @@ class FleetState:
         machines = held.machines if held is not None else {}
         self._clusters[spec.key] = _Cluster(worker, spec, machines)
         self._going_clusters.pop(spec.key, None)
-        yield from self._command(worker, m.EnsureCluster(self.epoch, spec))
+        if spec.key not in self._workers[worker].awaited:
+            yield from self._command(worker, m.EnsureCluster(self.epoch, spec))
 
     def set_machine(self, spec: MachineSpec) -> Iterator[Instruction]:
         """Desire a machine in a cluster that was set before; the same again changes nothing."""
@@ -168,7 +181,8 @@ class FleetState:
             del self._progress[spec.cluster, spec.name]
         held.machines[spec.name] = spec
         self._going_machines.pop((spec.cluster, spec.name), None)
-        yield from self._command(held.worker, m.EnsureMachine(self.epoch, spec))
+        if spec.cluster not in self._workers[held.worker].awaited:
+            yield from self._command(held.worker, m.EnsureMachine(self.epoch, spec))
 
     def remove_machine(self, cluster: NamespacedName, name: str, uid: str) -> Iterator[Instruction]:
         """Desire a machine no longer; `machine_gone` tells when its worker has let it go."""
@@ -218,10 +232,14 @@ class FleetState:
             yield Send(worker, command)
 
     def _sync(self, name: str) -> Iterator[Instruction]:
-        held = [cluster for cluster in self._clusters.values() if cluster.worker == name]
+        """Send a worker its shard, without what another holds: two would serve it, and one forget it."""
+        mine = {key for key, cluster in self._clusters.items() if cluster.worker == name}
         worker = self._workers[name]
+        worker.awaited = frozenset(mine & self._held_by_others(name))
         worker.synced = worker.missed = False
         worker.syncs += 1
+        held = [self._clusters[key] for key in self._clusters if key in mine - worker.awaited]
+        living, complete = self.living()
         yield Send(
             name,
             m.Sync(
@@ -229,8 +247,19 @@ class FleetState:
                 tuple(cluster.spec for cluster in held),
                 tuple(spec for cluster in held for spec in cluster.machines.values()),
                 worker.syncs,
+                tuple(sorted({*living, *(one.spec.uid for one in self._clusters.values())})),
+                complete,
             ),
         )
+
+    def _held_by_others(self, name: str) -> set[NamespacedName]:
+        return {key for other, one in self._workers.items() if other != name for key in one.held}
+
+    def _hand_on(self) -> Iterator[Instruction]:
+        """Let workers have what they waited for and nobody else holds any more."""
+        for name, worker in self._workers.items():
+            if worker.life and worker.awaited - self._held_by_others(name):
+                yield from self._sync(name)
 
     # --- reported by workers ---
 
@@ -251,7 +280,10 @@ class FleetState:
             yield Replace(report.worker, why)
             return
         worker.life, worker.heard_at, worker.synced = report.life, now, False
-        welcome = m.Welcome(self.epoch, self.installation, ORPHAN_AFTER_S)
+        worker.held = frozenset(report.clusters)
+        welcome = m.Welcome(
+            self.epoch, self.installation, ORPHAN_AFTER_S, workers=tuple(self._workers)
+        )
         yield Send(report.worker, welcome)
         if self.begun:
             yield from self._sync(report.worker)
@@ -272,11 +304,25 @@ class FleetState:
                 if _is_of(self._going_clusters.get(report.cluster), report):
                     del self._going_clusters[report.cluster]
                     yield Notify(report.cluster)
+            case m.JournalsDamaged():
+                yield from self._journals_damaged(report)
             case m.Synced() if report.epoch == self.epoch:
                 worker.synced = report.number == worker.syncs
                 yield from self._confirm_removals(report)
+                if worker.synced:
+                    worker.held = frozenset()  # nothing but its shard now
+                    yield from self._hand_on()
             case _:
                 pass  # a Pong says only that the worker lives, which is noted already
+
+    def _journals_damaged(self, report: m.JournalsDamaged) -> Iterator[Instruction]:
+        before = {key for key, (worker, _) in self._damage.items() if worker == report.worker}
+        now = {(key, uid): (report.worker, why) for key, uid, why in report.clusters}
+        for key in before - now.keys():
+            del self._damage[key]
+        self._damage |= now
+        for cluster, _ in before | now.keys():
+            yield Notify(cluster)
 
     def _listener_changed(self, status: ListenerStatus) -> Iterator[Instruction]:
         held = self._clusters.get(status.cluster)
@@ -319,6 +365,7 @@ class FleetState:
                 yield Send(name, m.Ping(self.epoch))
                 if worker.missed and self.begun:
                     yield from self._sync(name)
+        yield from self._hand_on()
 
     def missed(self, name: str) -> None:
         """Reports were lost on their way: with the next heartbeat the worker is asked for all of them."""
@@ -329,6 +376,7 @@ class FleetState:
         """A send failed or the process ended: the worker must register again."""
         worker = self._workers[name]
         worker.life, worker.synced, worker.heard_at = "", False, now
+        worker.held = worker.awaited = frozenset()
 
 
 def _is_of(going: _Going | None, report: m.MachineGone | m.ClusterGone) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from capim.api.gvk import NamespacedName
     from capim.api.workload import ClusterSpec, ListenerStatus, MachineProgress, MachineSpec
@@ -28,6 +28,7 @@ class FleetView(Protocol):
 
     on_change: Callable[[NamespacedName, str | None], None]
     on_synced: Callable[[], None]
+    living: Callable[[], tuple[Iterable[str], bool]]
 
     def begin(self) -> None:
         """Send every worker its shard: the desired state is complete."""
@@ -52,6 +53,9 @@ class FleetView(Protocol):
 
     def listener(self, cluster: NamespacedName) -> ListenerStatus | None:
         """Return what was last reported of a cluster's listener."""
+
+    def damage(self, cluster: NamespacedName, uid: str) -> str:
+        """Return why a cluster is not what was written down of it, for a person; empty: it is."""
 
     def machine_gone(self, cluster: NamespacedName, name: str, uid: str) -> bool:
         """Say whether no worker can hold this machine any more."""

@@ -1,8 +1,9 @@
 """Keeps the local worker processes running: adopts those that outlived a coordinator, starts the rest.
 
 A worker holds a lock on `<runtime-dir>/<name>.lock`, with its process ID inside. A locked file at start
-means a worker of the coordinator before us still serves: it is left to register. Restarts back off, and
-a worker that hangs is killed and reaped before its replacement starts.
+means a worker of the coordinator before us still serves: it is left to register; one that is not wanted
+any more is killed before others take its clusters over. Restarts back off, and a worker that hangs is
+killed and reaped before its replacement starts.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
     from pathlib import Path
 
     from capim.aio.clock import Clock
@@ -88,8 +89,11 @@ class Supervisor:
         worker_args: list[str],
         clock: Clock,
         on_exit: Callable[[str], None],
+        others: Collection[str] = (),
     ) -> None:
+        """Keep the workers `names`; `others` are of this installation too, and not ours to end."""
         self._names = names
+        self._known = {*names, *others, "coordinator"}
         self._runtime_dir = runtime_dir
         self._address = address
         self._worker_args = worker_args
@@ -105,11 +109,21 @@ class Supervisor:
 
     def start(self, scope: TaskScope) -> None:
         """Run every worker, now and after each of its ends."""
+        clearing = scope.spawn(self._end_unwanted(), name="end workers that are not wanted")
         for name in self._names:
-            task = scope.spawn(self._keep_running(name), name=f"supervise {name}")
+            task = scope.spawn(self._keep_running(name, clearing), name=f"supervise {name}")
             self._tasks.append(task)
 
-    async def _keep_running(self, name: str) -> None:
+    async def _end_unwanted(self) -> None:
+        for lock in self._runtime_dir.glob("*.lock"):
+            if lock.stem not in self._known and (pid := lock_holder(lock)) is not None:
+                _log.warning("worker is not wanted any more", worker=lock.stem, pid=pid)
+                _signal(pid, signal.SIGKILL)
+                await _ended(pid)
+
+    async def _keep_running(self, name: str, clearing: asyncio.Task[None]) -> None:
+        await asyncio.wait({clearing})
+
         async def run() -> bool:
             code = await self._run(name)
             self._pids.pop(name, None)

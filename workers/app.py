@@ -189,6 +189,8 @@ class Worker:
                 body = self._views.answer(instruction.subject)
                 life, name = self._state.life, self._state.name
                 self._send(m.Answer(name, life, instruction.request, body))
+            case s.TidyJournal() if self._journal is not None:
+                await self._journal.tidy(instruction.living, complete=instruction.complete)
             case s.End():
                 _log.info("worker ends", why=instruction.why)
                 self.ended.set()

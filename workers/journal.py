@@ -7,6 +7,8 @@ change that somebody is to hear of asks for a commit, and it begins in the same 
 from __future__ import annotations
 
 import asyncio
+import functools
+import sqlite3
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
@@ -16,10 +18,12 @@ import structlog
 from capim.runtime.journal.frames import DamageError, read
 from capim.runtime.journal.recorder import Recorder
 from capim.runtime.journal.restoring import floor_of, restore
-from workers.journalfile import Entry, JournalFile, found_elsewhere
+from workers import strays
+from workers.journalfile import Entry, JournalError, JournalFile
+from workers.strays import Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterable
     from pathlib import Path
 
     from capim.aio.clock import Clock
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 _RETRY_S: Final = 1.0
+_REBUILT: Final = "built anew from the management cluster's objects"
 
 
 class ClusterJournal:
@@ -46,6 +51,8 @@ class ClusterJournal:
         )
         self._journal = journal
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
+        #: why the cluster is not all that was written down of it, for a person; empty: it is
+        self.damage = ""
 
     @property
     def position(self) -> int:
@@ -90,6 +97,9 @@ class Journal:
         self._file = JournalFile(path, full_sync=full_sync)
         self._path = path
         self._clock = clock
+        self._workers: frozenset[str] = frozenset()
+        self._ours = False
+        self._taken: dict[str, Origin] = {}
         self._thread = ThreadPoolExecutor(1, "journal")
         self._loop = asyncio.get_running_loop()
         self._clusters: dict[str, ClusterJournal] = {}  #: by uid
@@ -119,22 +129,85 @@ class Journal:
         await asyncio.to_thread(self._thread.shutdown)
         self._file.close()
 
+    # --- the worker's place among others ---
+
+    def greet(self, installation: str, workers: Iterable[str]) -> None:
+        """Know whose clusters these are, and whose files beside ours are living workers'."""
+        self._workers = frozenset(workers)
+        try:
+            self._ours = self._thread.submit(self._file.belongs_to, installation).result()
+        except sqlite3.Error as error:
+            _log.error("journal cannot be written", file=str(self._path), error=str(error))
+        if not self._ours:
+            _log.warning(
+                "journal of another installation: nothing is removed from it", file=str(self._path)
+            )
+
+    def expect(self, uids: Iterable[str]) -> None:
+        """Fetch clusters that are to be built from files of workers that have them no more."""
+        job = self._thread.submit(strays.take_over, self._file, set(uids), self._workers)
+        self._taken |= job.result()
+
+    async def tidy(self, living: Collection[str], *, complete: bool) -> None:
+        """Write down what is not yet, give away clusters that are other workers', remove those that are gone.
+
+        Args:
+            living: uids of clusters that there are, on any worker.
+            complete: these are all of the installation.
+        """
+        await self.settle()
+        if not self.broken:
+            job = functools.partial(
+                self._tidy, frozenset(self._clusters), frozenset(living), complete
+            )
+            await self._loop.run_in_executor(self._thread, job)
+
+    def _tidy(self, held: frozenset[str], living: frozenset[str], complete: bool) -> None:
+        try:
+            strays.hand_over(self._file, (self._file.uids & living) - held)
+            if complete and self._ours:
+                if gone := self._file.uids - living - held:
+                    self._file.forget(*gone)
+                strays.purge(self._file, living | held, self._workers)
+        except (OSError, sqlite3.Error, JournalError) as error:  # the next Sync tries again
+            _log.error("journal cannot be tidied", file=str(self._path), error=str(error))
+
     # --- lives of clusters ---
 
     def build(self, spec: ClusterSpec, make: Make) -> WorkloadCluster:
         """Return the cluster as it was written down, or an empty one; it is written down from now on."""
-        rows = self._thread.submit(self._rows, spec.uid).result()
-        cluster = self._restored(spec, make, rows) if rows else None
-        if cluster is None:
-            rows, cluster = [], make(spec, None)
-        recorder = Recorder(cluster)
-        if rows:
+        if spec.uid not in self._file:
+            self.expect([spec.uid])
+        origin = self._taken.pop(spec.uid, Origin(self._file.uncertain, self._file.loss))
+        damage = origin.loss
+        try:
+            rows = self._thread.submit(self._file.rows, spec.uid).result()
+            cluster = self._restored(spec, make, rows) if rows else None
+        except DamageError as error:
+            why = "cluster's journal is damaged: it is built anew"
+            _log.error(why, cluster=str(spec.key), uid=spec.uid, error=str(error))
+            self._thread.submit(self._file.set_aside, spec.uid).result()
+            rows, cluster, damage = [], None, f"the cluster's journal was damaged ({error})"
+        recorder = Recorder(cluster or make(spec, None))
+        if cluster is not None:
             recorder.resume(rows[-1], sum(len(row.body) for row in rows))
-            if self._file.rebooted:  # what was handed out last may be lost: no version twice
+            damage = damage if origin.uncertain else ""
+            if origin.uncertain:  # what was handed out last may be lost: no version twice
                 cluster.group.store.skip_to(int(self._clock() * 1000))
             cluster.group.settle()
-        self._clusters[spec.uid] = ClusterJournal(recorder, self)
-        return cluster
+        elif damage:
+            damage = f"{damage}: {_REBUILT}"
+        mine = self._clusters[spec.uid] = ClusterJournal(recorder, self)
+        mine.damage = damage
+        return recorder.cluster
+
+    def damage(self, uid: str) -> str:
+        """Return why a cluster is not all that was written down of it, for a person; empty: it is."""
+        return self._clusters[uid].damage
+
+    def confirm(self) -> None:
+        """The shard is whole: clusters that come from now on are new."""
+        self._file.loss = ""
 
     def of(self, cluster: WorkloadCluster) -> ClusterJournal:
         """Return a cluster's part."""
@@ -161,20 +234,11 @@ class Journal:
             self._unwritten = [pair for pair in self._unwritten if pair[0] is not journal]
         self._thread.submit(self._file.forget, uid)
 
-    def _rows(self, uid: str) -> list[Row]:
-        return self._file.rows(uid) or found_elsewhere(self._path, uid)
-
-    def _restored(self, spec: ClusterSpec, make: Make, rows: list[Row]) -> WorkloadCluster | None:
-        """Return the cluster that was written down; None: it is damaged, and set aside."""
-        try:
-            frames = read(spec.uid, rows)
-            cluster = make(spec, floor_of(frames))
-            restore(cluster, frames)
-        except DamageError as error:
-            why = "cluster's journal is damaged: it is built anew"
-            _log.error(why, cluster=str(spec.key), uid=spec.uid, error=str(error))
-            self._thread.submit(self._file.set_aside, spec.uid).result()
-            return None
+    def _restored(self, spec: ClusterSpec, make: Make, rows: list[Row]) -> WorkloadCluster:
+        """Return the cluster that was written down. Raises DamageError."""
+        frames = read(spec.uid, rows)
+        cluster = make(spec, floor_of(frames))
+        restore(cluster, frames)
         return cluster
 
     # --- commits ---

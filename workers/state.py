@@ -22,7 +22,7 @@ from capim.runtime.workload import WorkloadCluster
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from capim.api.workload import ClusterSpec, MachineProgress
+    from capim.api.workload import ClusterSpec, MachineProgress, MachineSpec
 
 #: Without a ping for so long (three intervals) the worker introduces itself again, and again.
 _SILENCE_S: Final = 3.0
@@ -83,6 +83,14 @@ class AnswerQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class TidyJournal:
+    """Give away what is written down of other workers' clusters, remove that of clusters that are gone."""
+
+    living: tuple[str, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """End the process."""
 
@@ -97,6 +105,7 @@ Instruction: TypeAlias = (
     | RenewListener
     | DropListener
     | AnswerQuery
+    | TidyJournal
     | End
 )
 
@@ -104,10 +113,22 @@ Instruction: TypeAlias = (
 class Keeper(Protocol):
     """Writes clusters down, and knows earlier lives of them."""
 
+    def greet(self, installation: str, workers: Iterable[str]) -> None:
+        """Know whose clusters these are, and which workers there are."""
+
+    def expect(self, uids: Iterable[str]) -> None:
+        """Make ready for clusters that are to be built."""
+
     def build(
         self, spec: ClusterSpec, make: Callable[[ClusterSpec, int | None], WorkloadCluster]
     ) -> WorkloadCluster:
         """Return a cluster as it was; `make` makes an empty one that begins at a version, None: above all."""
+
+    def damage(self, uid: str, /) -> str:
+        """Return why a cluster is not all that was written down of it, for a person; empty: it is."""
+
+    def confirm(self) -> None:
+        """The shard is whole: clusters that come from now on are new."""
 
     def touch(self, cluster: WorkloadCluster) -> None:
         """Write down what may be new of a cluster."""
@@ -117,6 +138,38 @@ class Keeper(Protocol):
 
     def forget(self, uid: str) -> None:
         """Remove what is written down of a cluster that is not to come back."""
+
+
+class NoKeeper:
+    """Writes nothing down."""
+
+    def greet(self, installation: str, workers: Iterable[str]) -> None:
+        """There is nothing to know it for."""
+
+    def expect(self, uids: Iterable[str]) -> None:
+        """There is nothing to make ready."""
+
+    def build(
+        self, spec: ClusterSpec, make: Callable[[ClusterSpec, int | None], WorkloadCluster]
+    ) -> WorkloadCluster:
+        """Return an empty cluster."""
+        return make(spec, None)
+
+    def damage(self, _uid: str, /) -> str:
+        """Nothing was written down that could be damaged."""
+        return ""
+
+    def confirm(self) -> None:
+        """All clusters are new."""
+
+    def touch(self, cluster: WorkloadCluster) -> None:
+        """Write nothing down."""
+
+    def drop(self, cluster: WorkloadCluster) -> None:
+        """Let go of a cluster."""
+
+    def forget(self, uid: str) -> None:
+        """There is nothing to remove."""
 
 
 @dataclass(slots=True)
@@ -156,7 +209,7 @@ class WorkerState:
         self.synced = False
         self.clusters: dict[NamespacedName, Held] = {}
         self._clock = clock
-        self._keeper = keeper
+        self._keeper = keeper or NoKeeper()
         self._orphan_after_s = _ORPHAN_AFTER_S
         self._steady = steady
         self._heard_at = steady()
@@ -180,6 +233,7 @@ class WorkerState:
         match command:
             case m.Welcome():
                 self._orphan_after_s = command.orphan_after_s
+                self._keeper.greet(command.installation, command.workers)
             case m.Ping():
                 yield Send(m.Pong(self.name, self.life))
             case m.Sync():
@@ -195,6 +249,8 @@ class WorkerState:
         match command:
             case m.EnsureCluster():
                 yield from self._ensure_cluster(command.spec)
+                if self._keeper.damage(command.spec.uid):
+                    yield self._damages()
                 yield from self._advance(command.spec.key)
             case m.EnsureMachine() if held := self.clusters.get(command.spec.cluster):
                 held.cluster.ensure_machine(command.spec)
@@ -223,25 +279,39 @@ class WorkerState:
         wanted = {spec.key for spec in sync.clusters}
         for key in [key for key in self.clusters if key not in wanted]:
             yield from self._drop(key)
+        self._keeper.expect(spec.uid for spec in sync.clusters)
         for spec in sync.clusters:
             yield from self._ensure_cluster(spec)
-        machines = {(spec.cluster, spec.name): spec.uid for spec in sync.machines}
-        for key, held in self.clusters.items():
-            for progress in _progress_of_all(held):
-                if machines.get((key, progress.name)) != progress.uid:
-                    held.cluster.remove_machine(progress.name, progress.uid)
-        for machine in sync.machines:
-            if held_cluster := self.clusters.get(machine.cluster):
-                held_cluster.cluster.ensure_machine(machine)
+        self._sync_machines(sync.machines)
         for held in self.clusters.values():
             held.cluster.advance()
             self._touch(held)
         self.synced, self._must_register = True, False
+        self._keeper.confirm()
+        yield self._damages()
         for key, held in self.clusters.items():
             yield from self._serve(held)
             self._schedule(key)
             yield from self._report(held)
+        yield TidyJournal(sync.living, sync.complete)
         yield Send(m.Synced(self.name, self.life, sync.epoch, sync.number))
+
+    def _sync_machines(self, specs: Iterable[MachineSpec]) -> None:
+        machines = {(spec.cluster, spec.name): spec for spec in specs}
+        for key, held in self.clusters.items():
+            for progress in _progress_of_all(held):
+                spec = machines.get((key, progress.name))
+                if spec is None or spec.uid != progress.uid:
+                    held.cluster.remove_machine(progress.name, progress.uid)
+        for spec in machines.values():
+            if held_cluster := self.clusters.get(spec.cluster):
+                held_cluster.cluster.ensure_machine(spec)
+
+    def _damages(self) -> Send:
+        specs = [held.cluster.spec for held in self.clusters.values()]
+        found = [(spec.key, spec.uid, self._keeper.damage(spec.uid)) for spec in specs]
+        damaged = tuple(damage for damage in found if damage[2])
+        return Send(m.JournalsDamaged(self.name, self.life, damaged))
 
     def _report(self, held: Held) -> Iterator[Instruction]:
         if status := held.status():
@@ -261,8 +331,7 @@ class WorkerState:
             yield from self._drop(spec.key)
             held = None
         if held is None:
-            build = self._keeper.build(spec, self._make) if self._keeper else self._make(spec)
-            self.clusters[spec.key] = Held(build)
+            self.clusters[spec.key] = Held(self._keeper.build(spec, self._make))
             yield BindListener(spec.key)
             return
         before = held.cluster.spec
@@ -299,13 +368,11 @@ class WorkerState:
             self.on_work()
 
     def _forget(self, uid: str) -> None:
-        if self._keeper is not None:
-            self._keeper.forget(uid)
+        self._keeper.forget(uid)
 
     def _drop(self, key: NamespacedName) -> Iterator[Instruction]:
         held = self.clusters.pop(key)
-        if self._keeper is not None:
-            self._keeper.drop(held.cluster)
+        self._keeper.drop(held.cluster)
         self._planned.pop(key, None)
         self._version_floor = max(self._version_floor, held.cluster.group.resource_version)
         yield DropListener(key)
@@ -322,8 +389,7 @@ class WorkerState:
         self._schedule(key)
 
     def _touch(self, held: Held) -> None:
-        if self._keeper is not None:
-            self._keeper.touch(held.cluster)
+        self._keeper.touch(held.cluster)
 
     def _serve(self, held: Held) -> Iterator[Instruction]:
         """Open the listener with the first API server, close it with the last."""

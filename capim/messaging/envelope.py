@@ -15,7 +15,7 @@ from capim.api.gvk import NamespacedName
 from capim.api.workload import ClusterSpec, ListenerStatus, MachineProgress, MachineSpec
 
 #: Raised with every change of a message's fields; a coordinator refuses a worker of another version.
-VERSION = 2
+VERSION = 3
 
 
 # --- coordinator to worker -------------------------------------------------------------------------
@@ -28,6 +28,7 @@ class Welcome:
     epoch: int
     installation: str
     orphan_after_s: float  #: without word from any coordinator for so long, the worker ends itself
+    workers: tuple[str, ...] = ()  #: all workers of the installation
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ class Sync:
     clusters: tuple[ClusterSpec, ...]
     machines: tuple[MachineSpec, ...]
     number: int = 0  #: counted by worker, returned by `Synced`
+    living: tuple[str, ...] = ()  #: uids of clusters that there are, on any worker
+    complete: bool = False  #: there are no others in this installation
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +176,15 @@ class ClusterGone:
 
 
 @dataclass(frozen=True, slots=True)
+class JournalsDamaged:
+    """All clusters of the worker that are not what was written down of them; sent when that changes."""
+
+    worker: str
+    life: str
+    clusters: tuple[tuple[NamespacedName, str, str], ...]  #: name, uid, and why, for a person
+
+
+@dataclass(frozen=True, slots=True)
 class Synced:
     """Answers `Sync`: every cluster of it is built and its listener bound or reported."""
 
@@ -199,6 +211,7 @@ Report: TypeAlias = (
     | MachineProgressed
     | MachineGone
     | ClusterGone
+    | JournalsDamaged
     | Synced
     | Answer
 )

@@ -104,6 +104,7 @@ class ClusterController:
             now=self._clock(),
             listener=self._fleet.listener(key),
             authorities=authorities,
+            damage=self._fleet.damage(key, obj["metadata"]["uid"]),
         )
 
     def _remove(self, view: ClusterView, plan: ClusterPlan) -> ClusterPlan:

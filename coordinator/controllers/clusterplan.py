@@ -21,6 +21,7 @@ from coordinator.controllers.conditions import (
     Severity,
     State,
     apply,
+    with_journal,
     with_paused,
 )
 from coordinator.controllers.patches import (
@@ -51,6 +52,7 @@ class ClusterView:
     listener: ListenerStatus | None = None
     gone: bool = False  #: no worker holds it any more
     authorities: Authorities = field(default_factory=Authorities)
+    damage: str = ""  #: why its contents are not what its worker wrote down; empty: they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,9 @@ class ClusterPlanner:
         if spec.endpoint == advertised:
             after["spec"] = {"controlPlaneEndpoint": {"host": spec.host, "port": spec.port}}
             stale = _endpoint(obj)
-        conditions = _ready(obj, State(infra.READY_REASON), view.now)
+        conditions = with_journal(
+            _ready(obj, State(infra.READY_REASON), view.now), view.damage, view.now
+        )
         ready = {
             "ready": True,
             "initialization": {"provisioned": True},

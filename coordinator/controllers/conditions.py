@@ -92,6 +92,17 @@ def with_paused(obj: JsonObject, reasons: Iterable[str], at: float) -> list[Json
     return apply(before, infra.PAUSED_CONDITION, _paused_state(reasons), at)
 
 
+def with_journal(before: Sequence[JsonObject], damage: str, at: float) -> list[JsonObject]:
+    """Return conditions that tell of damage; one that was found intact since says so, others nothing."""
+    if damage:
+        state = State(infra.JOURNAL_DAMAGED_REASON, damage, Severity.WARNING)
+    elif any(condition.get("type") == infra.JOURNAL_INTACT_CONDITION for condition in before):
+        state = State(infra.JOURNAL_INTACT_REASON)
+    else:
+        return list(before)
+    return apply(before, infra.JOURNAL_INTACT_CONDITION, state, at)
+
+
 def _paused_state(reasons: Iterable[str]) -> State:
     """Say that reconciliation is paused, and why; or that it is not."""
     if message := ", ".join(reasons):

@@ -38,6 +38,7 @@ class Limits:
     """How the controllers are run, by the manager's flags."""
 
     watch_filter: str = ""
+    namespace: str = ""  #: the only one whose objects are seen; empty: all are
     cluster_concurrency: int = 10
     machine_concurrency: int = 10
 
@@ -59,6 +60,7 @@ class Controllers:
     ) -> None:
         self._objects = objects
         self._fleet = fleet
+        self._sees_all = not limits.namespace
         authorities = AuthorityReader(objects, steady)
         self._machine = MachineController(
             objects, fleet, authorities, clock=clock, watch_filter=limits.watch_filter
@@ -121,6 +123,7 @@ class Controllers:
         self._objects.secrets.on_change(self._secret_changed)
         self._fleet.on_change = self._reported
         self._fleet.on_synced = self._wake_deleting
+        self._fleet.living = self._living
 
     # --- the management API ---
 
@@ -167,6 +170,12 @@ class Controllers:
             self.machines.add(NamespacedName(cluster.namespace, machine))
         else:
             self._wake_cluster(cluster)
+
+    def _living(self) -> tuple[list[str], bool]:
+        """Return the uids of all InMemoryClusters; the informers are in step before workers are told."""
+        return [
+            obj["metadata"]["uid"] for obj in self._objects.infra_clusters.all()
+        ], self._sees_all
 
     def _wake_deleting(self) -> None:
         """A worker confirmed its whole shard: what waited to be gone from it may be."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from capim.api.gvk import NamespacedName
@@ -33,12 +33,14 @@ class FakeFleet:
     clusters: dict[NamespacedName, tuple[str, ClusterSpec]] = field(default_factory=dict)
     machines: dict[tuple[NamespacedName, str], MachineSpec] = field(default_factory=dict)
     before_begin: int = 0  #: clusters and machines that were desired when `begin` was called
+    damages: dict[tuple[NamespacedName, str], str] = field(default_factory=dict)
     _listeners: dict[NamespacedName, ListenerStatus] = field(default_factory=dict)
     _progress: dict[tuple[NamespacedName, str], MachineProgress] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.on_change: Callable[[NamespacedName, str | None], None] = lambda cluster, machine: None
         self.on_synced: Callable[[], None] = lambda: None
+        self.living: Callable[[], tuple[Iterable[str], bool]] = lambda: ((), False)
 
     def begin(self) -> None:
         self.begun = True
@@ -68,6 +70,9 @@ class FakeFleet:
 
     def listener(self, cluster: NamespacedName) -> ListenerStatus | None:
         return self._listeners.get(cluster)
+
+    def damage(self, cluster: NamespacedName, uid: str) -> str:
+        return self.damages.get((cluster, uid), "")
 
     def machine_gone(self, cluster: NamespacedName, name: str, uid: str) -> bool:
         return not self.holds_on and (cluster, name) not in self.machines

@@ -9,7 +9,7 @@ import pytest
 
 from capim.api import infrastructure as infra
 from capim.api.workload import KeyPair, ListenerState, ListenerStatus
-from coordinator.controllers.clusterplan import ClusterPlanner, ClusterView
+from coordinator.controllers.clusterplan import ClusterPlan, ClusterPlanner, ClusterView
 from coordinator.controllers.secrets import Authorities
 from coordinator.placement import ENDPOINT_ANNOTATION, PLACEMENT_ANNOTATION, Placements
 from coordinator.ports import PortRange
@@ -153,6 +153,26 @@ def test_a_bound_port_makes_the_endpoint_and_ready_in_both_contracts() -> None:
     assert (status["ready"], status["initialization"]) == (True, {"provisioned": True})
     assert (ready_of(plan.status)["status"], ready_of(plan.status)["reason"]) == ("True", "Ready")
     assert plan.new_server == ""
+
+
+def test_damage_of_its_journal_is_a_condition_that_stays_when_it_is_mended() -> None:
+    def journal_of(plan: ClusterPlan) -> JsonObject:
+        conditions = {one["type"]: one for one in plan.status["status"]["conditions"]}
+        found: JsonObject = conditions.get(infra.JOURNAL_INTACT_CONDITION, {})
+        return {name: found[name] for name in ("status", "reason", "message") if found}
+
+    obj = marked()
+    assert journal_of(planner().plan(view(obj, listener=bound()))) == {}
+    plan = planner().plan(view(obj, listener=bound(), damage="frame 7 is missing"))
+    assert journal_of(plan) == {
+        "status": "False",
+        "reason": "JournalDamaged",
+        "message": "frame 7 is missing",
+    }
+    assert ready_of(plan.status)["status"] == "True", "it was rebuilt and serves"
+    obj |= plan.status
+    plan = planner().plan(view(obj, listener=bound()))
+    assert journal_of(plan) == {"status": "True", "reason": "JournalIntact", "message": ""}
 
 
 def test_what_is_written_already_is_not_written_again() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -82,6 +83,11 @@ def fleet() -> Fleet:
     return Fleet()
 
 
+def synced(fleet: Fleet, worker: str = W0) -> m.Synced:
+    """Return the confirmation of the last Sync that a worker was sent."""
+    return m.Synced(worker, "life", 7, fleet.state._workers[worker].syncs)
+
+
 def sync_of(instructions: list[Instruction]) -> m.Sync:
     (sync,) = (
         one.command
@@ -105,8 +111,64 @@ def test_begin_sends_each_worker_its_whole_shard(fleet: Fleet) -> None:
     fleet.do(fleet.state.set_machine(machine()))
     fleet.do(fleet.state.set_cluster(W1, cluster(C2, "u2", 20001)))
     sent = {one.worker: one.command for one in fleet.state.begin() if isinstance(one, Send)}
-    assert sent[W0] == m.Sync(7, (cluster(),), (machine(),), 1)
-    assert sent[W1] == m.Sync(7, (cluster(C2, "u2", 20001),), (), 1)
+    living = ("u1", "u2")
+    assert sent[W0] == m.Sync(7, (cluster(),), (machine(),), 1, living)
+    assert sent[W1] == m.Sync(7, (cluster(C2, "u2", 20001),), (), 1, living)
+
+
+def test_workers_are_told_what_lives_and_whether_there_can_be_more(fleet: Fleet) -> None:
+    fleet.do(fleet.state.set_cluster(W0, cluster()))
+    fleet.state.living = lambda: (["u9"], True)
+    fleet.do(fleet.state.begin())
+    sync = sync_of(fleet.register())
+    assert (sync.living, sync.complete) == (("u1", "u9"), True)
+
+
+@pytest.mark.parametrize("ends", ["confirms", "dies"])
+def test_a_cluster_goes_to_its_new_worker_when_the_old_one_has_let_it_go(
+    fleet: Fleet, ends: str
+) -> None:
+    fleet.do(fleet.state.set_cluster(W0, cluster()))
+    fleet.do(fleet.state.set_cluster(W0, cluster(C2, "u2", 20001)))
+    fleet.do(fleet.state.set_machine(machine()))
+    fleet.do(fleet.state.begin())
+    fleet.do(fleet.state.handle(m.Register(W1, "life", 1, clusters=(C1,)), NOW))
+    assert sync_of(fleet.register()).clusters == (cluster(C2, "u2", 20001),)
+    changed = replace(cluster(), service_domain="other")
+    assert fleet.do(fleet.state.set_cluster(W0, changed)) == [], "it is not told of it yet"
+    assert fleet.do(fleet.state.set_machine(machine("m2"))) == []
+    assert fleet.report(synced(fleet)) == [NotifyAll()]
+    if ends == "confirms":
+        sync = sync_of(fleet.report(synced(fleet, W1)))
+    else:
+        fleet.state.lost(W1, NOW)
+        sync = sync_of(fleet.do(fleet.state.tick(NOW)))
+    assert set(sync.clusters) == {changed, cluster(C2, "u2", 20001)}
+    assert sync.machines == (machine(), machine("m2"))
+    assert not fleet.state.worker_ready(W0)
+    assert fleet.report(synced(fleet)) == [NotifyAll()]
+
+
+def test_two_workers_that_change_clusters_do_not_wait_for_each_other(fleet: Fleet) -> None:
+    fleet.do(fleet.state.set_cluster(W0, cluster()))
+    fleet.do(fleet.state.set_cluster(W1, cluster(C2, "u2", 20001)))
+    fleet.do(fleet.state.handle(m.Register(W0, "life", 1, clusters=(C2,)), NOW))
+    fleet.do(fleet.state.handle(m.Register(W1, "life", 1, clusters=(C1,)), NOW))
+    fleet.do(fleet.state.begin())
+    sync = sync_of(fleet.report(synced(fleet)))
+    assert sync.clusters == (cluster(C2, "u2", 20001),)
+    assert sync_of(fleet.report(synced(fleet, W1))).clusters == (cluster(),)
+
+
+def test_damage_is_what_the_worker_said_last(fleet: Fleet) -> None:
+    fleet.running()
+    fleet.do(fleet.state.set_cluster(W0, cluster()))
+    assert fleet.report(m.JournalsDamaged(W0, "life", ((C1, "u1", "why"),))) == [Notify(C1)]
+    fleet.report(m.JournalsDamaged(W1, "life", ()))
+    assert fleet.state.damage(C1, "u1") == "why"
+    assert fleet.state.damage(C1, "u2") == ""
+    assert fleet.report(m.JournalsDamaged(W0, "life", ())) == [Notify(C1)]
+    assert fleet.state.damage(C1, "u1") == ""
 
 
 def test_a_restarted_worker_gets_its_shard_again(fleet: Fleet) -> None:

@@ -38,12 +38,12 @@ PROGRESS = MachineProgress(
 LISTENER = ListenerStatus(KEY, "u1", 20000, ListenerState.OPEN)
 
 MESSAGES: list[Message] = [
-    m.Welcome(3, "installation", 60.0),
+    m.Welcome(3, "installation", 60.0, ("worker-0",)),
     m.EnsureCluster(3, CLUSTER),
     m.EnsureMachine(3, MACHINE),
     m.RemoveMachine(3, KEY, "m1", "u2"),
     m.RemoveCluster(3, KEY, "u1"),
-    m.Sync(3, (CLUSTER,), (MACHINE,)),
+    m.Sync(3, (CLUSTER,), (MACHINE,), 4, ("u1", "u2"), True),
     m.Ping(3),
     m.Query(3, 7, "metrics"),
     m.Stop(3),
@@ -53,6 +53,7 @@ MESSAGES: list[Message] = [
     m.MachineProgressed("worker-0", "life", PROGRESS),
     m.MachineGone("worker-0", "life", KEY, "m1", "u2"),
     m.ClusterGone("worker-0", "life", KEY, "u1"),
+    m.JournalsDamaged("worker-0", "life", ((KEY, "u1", "frame 7 is missing"),)),
     m.Synced("worker-0", "life", 3),
     m.Answer("worker-0", "life", 7, b"body"),
 ]
@@ -74,12 +75,18 @@ def test_every_message_type_has_a_row() -> None:
         pytest.param(b"\xc1", "not a message", id="not-msgpack"),
         pytest.param(msgpack.packb(7), "not a message", id="not-an-array"),
         pytest.param(msgpack.packb([0, 0, 0, "Ping", 1]), "version 0", id="older-version"),
-        pytest.param(msgpack.packb([2, 1, "0", "Ping", 1]), "no integers", id="number"),
-        pytest.param(msgpack.packb([2, 1, 0, "Pang", 1]), "unknown message type 'Pang'", id="type"),
-        pytest.param(msgpack.packb([2, 1, 0, "Ping", "x"]), "bad Ping", id="wrong-field-type"),
-        pytest.param(msgpack.packb([2, 1, 0, "Ping", True]), "bad Ping", id="bool-is-no-int"),
-        pytest.param(msgpack.packb([2, 1, 0, "Ping"]), "bad Ping", id="missing-field"),
-        pytest.param(msgpack.packb([2, 1, 0, "Ping", 1, 2]), "bad Ping", id="extra-field"),
+        pytest.param(msgpack.packb([m.VERSION, 1, "0", "Ping", 1]), "no integers", id="number"),
+        pytest.param(
+            msgpack.packb([m.VERSION, 1, 0, "Pang", 1]), "unknown message type 'Pang'", id="type"
+        ),
+        pytest.param(
+            msgpack.packb([m.VERSION, 1, 0, "Ping", "x"]), "bad Ping", id="wrong-field-type"
+        ),
+        pytest.param(
+            msgpack.packb([m.VERSION, 1, 0, "Ping", True]), "bad Ping", id="bool-is-no-int"
+        ),
+        pytest.param(msgpack.packb([m.VERSION, 1, 0, "Ping"]), "bad Ping", id="missing-field"),
+        pytest.param(msgpack.packb([m.VERSION, 1, 0, "Ping", 1, 2]), "bad Ping", id="extra-field"),
     ],
 )
 def test_foreign_bytes_are_refused(data: bytes, complaint: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import shutil
 import sqlite3
 import threading
 from typing import TYPE_CHECKING
@@ -51,6 +52,12 @@ def names(cluster: WorkloadCluster) -> list[str]:
     resource = cluster.group.resources.by_gvr(CONFIG_MAPS)
     assert resource is not None
     return [stored.name for stored in cluster.group.list(resource, "default").items]
+
+
+def uids(path: Path) -> set[str]:
+    """Return the clusters that a file holds."""
+    with contextlib.closing(JournalFile(path, full_sync=False)) as file:
+        return file.uids
 
 
 def started(cluster: WorkloadCluster) -> WorkloadCluster:
@@ -263,16 +270,114 @@ def test_damage_costs_its_own_cluster_only(tmp_path: Path) -> None:
 
     run(path, first)
     with contextlib.closing(sqlite3.connect(path)) as database, database:
-        database.execute("UPDATE frame SET body = zeroblob(9) WHERE uid = 'u1'")
+        database.execute("UPDATE frame SET body = zeroblob(9) WHERE id >> 32 = 1")
+
+    damages: list[tuple[str, str]] = []
 
     async def second(journal: j.Journal) -> None:
         assert names(journal.build(spec("u1"), make)) == []
         assert names(journal.build(spec("u2"), make)) == ["a"]
+        damages.append((journal.damage("u1"), journal.damage("u2")))
 
     run(path, second)
     with contextlib.closing(sqlite3.connect(path)) as database:
         assert database.execute("SELECT DISTINCT uid FROM damaged").fetchall() == [("u1",)]
     run(path, second)  # the damaged one has a journal of its own again
+    why = "the cluster's journal was damaged (frame 1 is not what was written)"
+    anew = "built anew from the management cluster's objects"
+    assert damages == [(f"{why}: {anew}", ""), ("", "")]
+
+
+def test_clusters_of_a_file_that_is_no_database_are_told_of(tmp_path: Path) -> None:
+    path = tmp_path / "w.journal"
+    path.write_bytes(b"no database" * 99)
+
+    async def scenario(journal: j.Journal) -> None:
+        journal.build(spec("u1"), make)
+        assert "w.journal was damaged (file is not a database)" in journal.damage("u1")
+        journal.confirm()
+        journal.build(spec("u2"), make)
+        assert not journal.damage("u2"), "what comes after the first whole Sync is new"
+
+    run(path, scenario)
+
+
+def test_versions_do_not_come_again_after_the_end_of_a_file_is_lost(tmp_path: Path) -> None:
+    path, before = tmp_path / "w.journal", tmp_path / "before.journal"
+
+    async def first(journal: j.Journal) -> None:
+        write(started(journal.build(spec(), make)), "a")
+
+    async def second(journal: j.Journal) -> None:
+        write(journal.build(spec(), make), "b")
+
+    async def third(journal: j.Journal) -> None:
+        cluster = journal.build(spec(), make)
+        assert names(cluster) == ["a"]
+        assert cluster.group.resource_version == int(CLOCK() * 1000)
+        assert journal.damage("u1") == "the last commits of the journal w.journal are missing"
+
+    run(path, first)
+    shutil.copy(path, before)
+    run(path, second)
+    shutil.copy(before, path)
+    run(path, third)
+
+
+def test_a_cluster_that_moved_is_found_by_the_worker_that_has_it_now(tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "worker-0.journal", tmp_path / "worker-1.journal"
+    workers = ("worker-0", "worker-1")
+
+    async def giving(journal: j.Journal) -> None:
+        journal.greet("installation", workers)
+        for uid in ("u1", "u2"):
+            write(started(journal.build(spec(uid), make)), uid)
+        journal.drop(journal._clusters["u1"].recorder.cluster)
+        await journal.tidy(["u1", "u2"], complete=True)
+
+    async def taking(journal: j.Journal) -> None:
+        journal.greet("installation", workers)
+        journal.expect(["u1"])
+        cluster = journal.build(spec("u1"), make)
+        assert names(cluster) == ["u1"]
+        write(cluster, "more")
+
+    async def afterwards(journal: j.Journal) -> None:
+        assert names(journal.build(spec("u1"), make)) == ["more", "u1"]
+        assert not journal.damage("u1")
+
+    for path, life in ((ours, giving), (theirs, taking), (theirs, afterwards)):
+        run(path, life)
+    assert sorted(file.name for file in tmp_path.glob("*.journal")) == [ours.name, theirs.name]
+
+
+def test_what_is_known_of_a_cluster_that_is_gone_is_removed(tmp_path: Path) -> None:
+    path, stray = tmp_path / "worker-0.journal", tmp_path / "worker-9.journal"
+
+    async def first(journal: j.Journal) -> None:
+        journal.greet("installation", ("worker-0",))
+        for uid in ("here", "elsewhere", "gone"):
+            write(started(journal.build(spec(uid), make)), uid)
+
+    async def second(journal: j.Journal) -> None:
+        journal.greet(installations[0], ("worker-0",))
+        journal.build(spec("here"), make)
+        await journal.tidy(["here", "elsewhere"], complete=complete[0])
+
+    run(path, first)
+    run(stray, first)
+    installations, complete, left = ["installation"], [False], tmp_path.glob("*.journal")
+    run(path, second)
+    assert uids(path) == {"here", "gone"}, "what is not seen may live"
+    installations, complete = ["another"], [True]
+    run(path, second)
+    assert uids(path) == {"here", "gone"}, "not this installation's to remove"
+    installations = ["installation"]
+    run(path, second)
+    assert uids(path) == {"here"}
+    names_left = {file.name: uids(file) for file in left}
+    assert list(names_left.values()).count({"elsewhere"}) >= 1
+    assert "gone" not in set().union(*names_left.values())
 
 
 def test_versions_do_not_come_again_after_a_loss_of_power(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from capim.runtime.journal.frames import Row
-from workers.journalfile import Entry, JournalError, JournalFile, found_elsewhere
+from workers.journalfile import Entry, JournalError, JournalFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def test_frames_are_there_when_the_file_is_opened_again(tmp_path: Path) -> None:
         assert file.rows("a") == [row(1), row(2)]
         assert file.rows("b") == [row(7)]
         assert file.rows("c") == []
-        assert not file.rebooted
+        assert not file.uncertain
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -79,6 +79,8 @@ def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
         file.append([Entry("a", row(1), True)])
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA user_version=99")
+        database.execute("UPDATE about SET value = '99' WHERE name = 'schema'")
+        database.commit()
     with pytest.raises(JournalError, match="written by a newer CAPIM"):
         JournalFile(path, full_sync=False)
     assert path.exists()
@@ -89,20 +91,80 @@ def test_a_start_of_the_host_is_noticed(tmp_path: Path, monkeypatch: pytest.Monk
     boot.write_text("first\n")
     monkeypatch.setattr("workers.journalfile._BOOT_ID", boot)
     with opened(path) as file:
-        assert not file.rebooted
+        assert not file.uncertain
     boot.write_text("second\n")
     with opened(path) as file:
-        assert file.rebooted
+        assert file.uncertain
     boot.write_text("third\n")
     with opened(path, full_sync=True) as file:
-        assert not file.rebooted, "nothing can be lost that was acknowledged"
+        assert not file.uncertain, "nothing can be lost that was acknowledged"
 
 
-def test_frames_of_a_worker_that_is_no_more_are_found(tmp_path: Path) -> None:
-    mine, other, living = (tmp_path / f"worker-{n}.journal" for n in range(3))
-    with opened(other) as file:
-        file.append([Entry("a", row(5), True)])
-    with opened(living) as file:
-        file.append([Entry("b", row(5), True)])
-        assert found_elsewhere(mine, "a") == [row(5)]
-        assert found_elsewhere(mine, "b") == []
+def test_a_file_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "w.journal"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript(
+            """
+            CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+            CREATE TABLE frame (uid TEXT NOT NULL, number INTEGER NOT NULL, link BLOB NOT NULL,
+                body BLOB NOT NULL, PRIMARY KEY (uid, number)) STRICT;
+            CREATE TABLE damaged (uid TEXT NOT NULL, number INTEGER, link BLOB, body BLOB) STRICT;
+            PRAGMA user_version=1;
+            """
+        )
+        for uid, number in (("a", 3), ("b", 1), ("a", 2)):
+            values = (uid, number, b"link", b"body")
+            database.execute("INSERT INTO frame VALUES (?, ?, ?, ?)", values)
+        database.commit()
+    for _ in range(2):
+        with opened(path) as file:
+            assert file.rows("a") == [row(2), row(3)]
+            assert file.rows("b") == [row(1)]
+            assert not file.uncertain
+
+
+def test_a_file_that_cannot_be_used_now_is_not_taken_for_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "w.journal"
+    path.mkdir()
+    with pytest.raises(JournalError, match="unable to open database file; nothing in it is lost"):
+        JournalFile(path, full_sync=False)
+    assert path.exists()
+
+
+@pytest.mark.parametrize("commits", [1, 3])
+def test_a_full_disk_costs_nothing_that_was_written(tmp_path: Path, commits: int) -> None:
+    path = tmp_path / "w.journal"
+    with opened(path) as file:
+        for number in range(1, commits + 1):
+            file.append([Entry("a", row(number), number == 1)])
+        full(file, True)
+        with pytest.raises(sqlite3.OperationalError, match="disk is full"):
+            file.append([Entry("a", row(commits + 1, b"long" * 9999), False)])
+        assert len(file.rows("a")) == commits, "reads go on"
+        full(file, False)
+        file.append([Entry("a", row(commits + 1), False)])
+    with opened(path) as file:
+        assert len(file.rows("a")) == commits + 1
+        assert not file.uncertain
+
+
+def test_what_was_seen_while_the_disk_was_full_makes_the_end_uncertain(tmp_path: Path) -> None:
+    path = tmp_path / "w.journal"
+    with opened(path) as file:
+        file.append([Entry("a", row(1), True)])
+        full(file, True)
+        with pytest.raises(sqlite3.OperationalError, match="disk is full"):
+            file.append([Entry("a", row(2, b"long" * 9999), False)])
+    with opened(path) as file:
+        assert file.rows("a") == [row(1)]
+        assert file.uncertain
+        assert not file.loss
+    with opened(path) as file:
+        assert not file.uncertain
+
+
+def full(file: JournalFile, is_so: bool) -> None:
+    """Let a file grow no more, or again."""
+    database = file._database
+    pages = database.execute("PRAGMA page_count").fetchone()[0] if is_so else 1 << 30
+    database.execute(f"PRAGMA max_page_count={pages}")

@@ -10,8 +10,8 @@ import signal
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -165,7 +165,7 @@ def test_a_killed_worker_comes_back_with_the_same_nodes_on_the_same_port(tmp_pat
     asyncio.run(scenario())
 
 
-def serve(folder: str, port: int, authorities: str) -> None:
+def serve(folder: str, port: int, authorities: str, workers: int = 0) -> None:
     """Be a coordinator until killed; says so on standard output once the cluster is up."""
     global CA, ETCD_CA
     CA, ETCD_CA = pickle.loads(bytes.fromhex(authorities))  # noqa: S301 - our own parent wrote it
@@ -173,6 +173,10 @@ def serve(folder: str, port: int, authorities: str) -> None:
     async def scenario() -> None:
         async with TaskScope() as scope:
             one = Running(Path(folder), port, scope)
+            if workers:  # the cluster is on the last one, and is written down
+                options = Options(folder, workers=workers, state_dir=f"{folder}/state")
+                name = f"worker-{workers - 1}"
+                one = Running(Path(folder), port, scope, options=options, worker=name)
             await one.start()
             await one.until(one.up)
             print("up", flush=True)  # noqa: T201 - what the parent waits for
@@ -181,14 +185,26 @@ def serve(folder: str, port: int, authorities: str) -> None:
     asyncio.run(scenario())
 
 
-def test_a_worker_outlives_its_coordinator_and_is_adopted(tmp_path: Path) -> None:
-    port, authorities = free_port(), pickle.dumps((CA, ETCD_CA)).hex()
-    code = f"from {__name__} import serve; serve({str(tmp_path)!r}, {port}, {authorities!r})"
+@contextmanager
+def coordinator(folder: Path, port: int, *, workers: int = 0) -> Iterator[None]:
+    """Run a coordinator in a process of its own, which is killed in the end; its workers live on."""
+    authorities = pickle.dumps((CA, ETCD_CA)).hex()
+    call = f"serve({str(folder)!r}, {port}, {authorities!r}, {workers})"
+    code = f"from {__name__} import serve; {call}"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout is not None
         while first.stdout.readline() != "up\n":
             assert first.poll() is None
-        first.kill()
+        try:
+            yield
+        finally:
+            first.kill()
+
+
+def test_a_worker_outlives_its_coordinator_and_is_adopted(tmp_path: Path) -> None:
+    port = free_port()
+    with coordinator(tmp_path, port):
+        pass
 
     async def scenario() -> None:
         async with TaskScope() as scope:
@@ -277,6 +293,32 @@ async def changes_since(one: Running, session: aiohttp.ClientSession, version: s
     async with session.get(url, params=query, ssl=client_context()) as answer:
         events = [json.loads(line) async for line in answer.content]
     return [f"{event['type']} {event['object']['metadata']['name']}" for event in events]
+
+
+def test_clusters_of_a_worker_that_is_not_wanted_any_more_lose_nothing(tmp_path: Path) -> None:
+    """A coordinator is killed; the next runs fewer workers while the old ones still serve."""
+    port, state = free_port(), tmp_path / "state"
+
+    async def scenario() -> None:
+        options = Options(str(tmp_path), state_dir=str(state))
+        async with (
+            TaskScope() as scope,
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session,
+        ):
+            one = Running(tmp_path, port, scope, options=options)
+            with coordinator(tmp_path, port, workers=2):
+                made = await put_config_map(one, session)
+            try:
+                await one.start()
+                await one.until(one.up)
+                url = f"https://127.0.0.1:{port}/api/v1/namespaces/default/configmaps/mine"
+                async with session.get(url, ssl=client_context()) as answer:
+                    assert await answer.json() == made
+                assert [file.name for file in state.glob("*.journal")] == ["worker-0.journal"]
+            finally:
+                await one.fleet.stop()
+
+    asyncio.run(scenario())
 
 
 def test_a_killed_worker_with_a_journal_has_lost_nothing(tmp_path: Path) -> None:

@@ -101,10 +101,12 @@ def test_a_rebuilt_cluster_opens_only_when_it_is_whole(worker: Worker) -> None:
     assert happened == [
         "BindListener",
         "ListenerChanged",
+        "JournalsDamaged",
         "OpenListener",
         "ListenerChanged",
         "ListenerChanged",
         "MachineProgressed",
+        "TidyJournal",
         "Synced",
     ]
 
@@ -147,7 +149,10 @@ def test_the_same_sync_again_changes_nothing_and_reports_all(worker: Worker) -> 
     worker.sync(machine())
     version = worker.state.clusters[KEY].cluster.group.resource_version
     again = kinds_of(worker.sync(machine()))
-    assert again == ["ListenerChanged", "MachineProgressed", "Synced"]
+    assert again == [
+        *("JournalsDamaged", "ListenerChanged", "MachineProgressed"),
+        *("TidyJournal", "Synced"),
+    ]
     assert worker.state.clusters[KEY].cluster.group.resource_version == version
 
 
