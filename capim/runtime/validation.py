@@ -58,6 +58,8 @@ _SUBDOMAIN_PATTERN: Final = re.compile(_SUBDOMAIN)
 _QUALIFIED_PATTERN: Final = re.compile(_QUALIFIED)
 _VALUE_PATTERN: Final = re.compile(f"({_QUALIFIED})?")
 _KEY_PATTERN: Final = re.compile(f"({_SUBDOMAIN}/)?{_QUALIFIED}")
+#: bytes of all keys and values
+_MOST_ANNOTATED: Final = 256 * 1024
 _STANDARD_FINALIZERS: Final = frozenset({"orphan", "foregroundDeletion", "kubernetes"})
 #: how a cause's text begins -> its reason
 _REASONS: Final = {
@@ -151,6 +153,13 @@ def label_causes(
 def _annotation_causes(annotations: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for key in annotations:
         yield from _key_causes("metadata.annotations", key.lower())
+    if sum(map(_length, (*annotations.keys(), *annotations.values()))) > _MOST_ANNOTATED:
+        yield "metadata.annotations", f"Too long: may not be more than {_MOST_ANNOTATED} bytes"
+
+
+def _length(text: str) -> int:
+    """Return a text's size in bytes."""
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
 
 
 def _key_causes(field: str, key: str) -> Iterator[tuple[str, str]]:

@@ -57,6 +57,8 @@ _QUOTA_NAMES: Final = frozenset(
         "services.nodeports",
     }
 )
+#: bytes of all values of a ConfigMap or a Secret
+_MOST_DATA: Final = 1024 * 1024
 _SCOPES: Final = frozenset(
     {
         "BestEffort",
@@ -152,12 +154,16 @@ def _config_map(config_map: JsonObject) -> Iterator[Cause]:
             yield field.invalid(f"data[{key}]", key, "duplicate of key present in binaryData")
     for key in binary:
         yield from names.config_key(f"binaryData[{key}]", key)
+    if sum(map(_size, data.values())) + sum(map(_decoded_size, binary.values())) > _MOST_DATA:
+        yield field.too_long("[]", _MOST_DATA)
 
 
 def _secret(secret: JsonObject) -> Iterator[Cause]:
     data, kind = _map(secret, "data"), secret.get("type")
     for key in data:
         yield from names.config_key(f"data[{key}]", key)
+    if sum(map(_decoded_size, data.values())) > _MOST_DATA:
+        yield field.too_long("data", _MOST_DATA)
     if kind == "kubernetes.io/service-account-token":
         if not (secret["metadata"].get("annotations") or {}).get(_ACCOUNT):
             yield field.required(f"metadata.annotations[{_ACCOUNT}]")
@@ -167,6 +173,16 @@ def _secret(secret: JsonObject) -> Iterator[Cause]:
     for key in _SECRET_KEYS.get(str(kind), ()):
         if key not in data:
             yield field.required(f"data[{key}]")
+
+
+def _size(text: str) -> int:
+    """Return a text's size in bytes."""
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+
+
+def _decoded_size(text: str) -> int:
+    """Return how many bytes are written as this in base64."""
+    return len(text) // 4 * 3 - text.count("=", -2)
 
 
 def _map(obj: JsonObject, key: str) -> JsonObject:

@@ -271,3 +271,20 @@ def test_quota_counts_refuses_and_forgets(group: ResourceGroup) -> None:
     )
     group.delete(PODS, "default", "a")
     assert used() == {"pods": "0", "requests.cpu": "0"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "field"),
+    [
+        pytest.param("configmaps", {"a": "x" * 2**20, "b": "y"}, "[]", id="data"),
+        pytest.param("configmaps", {"a": "ä" * 2**19, "b": "y"}, "[]", id="bytes"),
+        pytest.param("secrets", {"a": "AAAA" * 349_526}, "data", id="decoded"),
+    ],
+)
+def test_more_than_a_mebibyte_is_not_kept(
+    group: ResourceGroup, kind: str, data: dict[str, str], field: str
+) -> None:
+    with pytest.raises(APIError) as caught:
+        group.create(SERVED[kind], "default", named("a", data=data))
+    told = f"{field}: Too long: may not be more than 1048576 bytes"
+    assert caught.value.message.endswith(told)
