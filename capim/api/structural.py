@@ -129,6 +129,26 @@ def _drop_nulls(schema: JsonObject | None, value: object) -> None:
             _drop_nulls(items, item)
 
 
+def stray_nulls(
+    schema: JsonObject, value: object, path: str = ""
+) -> Iterator[tuple[str, JsonObject]]:
+    """Yield the paths and schemas of fields that are null, may not be and have no default."""
+    if isinstance(value, dict):
+        for name, member in value.items():
+            node, at = field_schema(schema, name), f"{path}.{name}" if path else name
+            if node is None:
+                continue
+            if not _is_stray_null(node, member):
+                yield from stray_nulls(node, member, at)
+            elif node.get("default") is None and (
+                "type" in node or node.get("x-kubernetes-int-or-string")
+            ):
+                yield at, node
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from stray_nulls(schema.get("items") or {}, item, f"{path}[{index}]")
+
+
 def _prune(schema: JsonObject | None, value: Any, path: str, unknown: list[str] | None) -> Any:
     """Copy what the schema knows; None for a schema knows nothing."""
     if isinstance(value, list):

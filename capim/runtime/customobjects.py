@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from capim.api import errors
-from capim.api.fielderrors import FieldError, duplicate, invalid, refusal, required
+from capim.api.fielderrors import FieldError, duplicate, invalid, refusal, required, type_invalid
 from capim.api.schemavalidation import validate
-from capim.api.structural import apply_defaults, copied, field_schema, prune
+from capim.api.structural import apply_defaults, copied, field_schema, prune, stray_nulls
 from capim.runtime import cel
 from capim.runtime.customscale import at_path
 from capim.runtime.objects import encode
@@ -53,6 +53,24 @@ def check(
     if faults:
         raise refusal(resource, body["metadata"].get("name", ""), faults)
     return warnings
+
+
+def check_applied(resource: Resource, config: JsonObject) -> None:
+    """Refuse a configuration with nulls: what is sent otherwise loses them, what is applied does not.
+
+    Raises:
+        APIError: Invalid, with every field that is null and may not be.
+    """
+    faults = [
+        type_invalid(path, "null", f'{path} in body must be of type {_types_of(node)}: "null"')
+        for path, node in stray_nulls(dict(resource.schema or {}), config)
+    ]
+    if faults:
+        raise refusal(resource, (config.get("metadata") or {}).get("name", ""), faults)
+
+
+def _types_of(schema: JsonObject) -> str:
+    return "integer,string" if schema.get("x-kubernetes-int-or-string") else str(schema["type"])
 
 
 def check_open(resource: Resource, name: str) -> None:

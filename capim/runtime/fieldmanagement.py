@@ -20,6 +20,7 @@ import orjson
 
 from capim.api import errors
 from capim.api.meta import format_time
+from capim.runtime.customobjects import check_applied
 from capim.runtime.customscale import paths_of
 from capim.runtime.fieldresets import ignored_fields
 from capim.runtime.subresources import scale_of, view_resource
@@ -163,6 +164,8 @@ class FieldManagement:
             made = managedfields.apply(live, config, entries, write, shape, force=True)
         except typed.TypedError as error:
             raise _misfit(resource, config, error) from error
+        if resource.custom:
+            check_applied(resource, config)
         if manager == KUBECTL:
             made = made._replace(obj=with_annotation(made.obj, config))
         return made

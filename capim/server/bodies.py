@@ -25,7 +25,7 @@ from capim.api.gvk import GVK, split_api_version
 from capim.runtime.resourcegroup import DeleteOptions, PatchType
 from capim.server.listing import integer
 from capim.server.options import Cause, dry_run_causes
-from capim.server.routes import Query, is_true
+from capim.server.routes import Query, is_true, values_of
 from capim.server.yamltext import load
 from capim.wire import kubeproto
 from capim.wire.gojson import syntax_error
@@ -319,7 +319,7 @@ def _options_of_query(query: Query) -> JsonObject:
     if orphan := query.get("orphanDependents"):
         options["orphanDependents"] = is_true(orphan)
     if "dryRun" in query:
-        options["dryRun"] = [query["dryRun"]]
+        options["dryRun"] = values_of(query, "dryRun")
     if query.get("gracePeriodSeconds"):
         options["gracePeriodSeconds"] = integer(query, "gracePeriodSeconds")
     return options

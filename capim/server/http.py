@@ -117,9 +117,11 @@ class Exchange:
         """Answer with a whole body; nothing happens when the client is gone."""
         self._connection.send_response(self, response)
 
-    def start_stream(self, status: int, content_type: bytes) -> Stream:
+    def start_stream(
+        self, status: int, content_type: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> Stream:
         """Answer with a chunked body that is written piece by piece."""
-        return self._connection.start_stream(self, status, content_type)
+        return self._connection.start_stream(self, Response(status, b"", content_type, headers))
 
     def upgrade(
         self,
@@ -339,14 +341,13 @@ class HttpConnection(asyncio.Protocol):
             transport.writelines([head, body])
         self._finished(keep_alive=keep_alive)
 
-    def start_stream(self, exchange: Exchange, status: int, content_type: bytes) -> Stream:
+    def start_stream(self, exchange: Exchange, response: Response) -> Stream:
         """Write the head of a chunked answer."""
         keep_alive = exchange.keep_alive and not self._closing
         stream = Stream(self._transport, lambda: self._stream_ended(exchange))
         if self._transport is None or exchange is not self._current:
             stream.lost()
             return stream
-        response = Response(status, b"", content_type)
         framing = b"Transfer-Encoding: chunked\r\n"
         self._transport.write(self._head(response, framing, keep_alive=keep_alive))
         self._stream = stream

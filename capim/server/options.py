@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from capim.api.errors import invalid_options
+from capim.server.routes import values_of
 
 if TYPE_CHECKING:
     from capim.server.routes import Query
@@ -33,7 +34,7 @@ def check_write(kind: str, query: Query, *, apply: bool = False) -> bool:
         return False
     causes = _patch_causes(query, apply=apply) if kind == "PatchOptions" else []
     causes += _manager_causes(query.get("fieldManager", ""))
-    tried = [query["dryRun"]] if "dryRun" in query else []
+    tried = values_of(query, "dryRun")
     causes += dry_run_causes(tried)
     validation = query.get("fieldValidation", "")
     if validation not in _VALIDATIONS:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Query: TypeAlias = Mapping[str, str]
 
+#: parameters that may be given more than once
+_LISTS: Final = frozenset({"dryRun"})
 _NO_QUERY: Final[Query] = MappingProxyType({})
 _PROXIED: Final = frozenset({"nodes", "pods", "services"})
 _NAMESPACE_SUBRESOURCES: Final = frozenset({"status", "finalize"})
@@ -74,7 +76,10 @@ def is_true(text: str | None) -> bool:
 
 
 def parse_query(text: str) -> Query:
-    """Read a query string; of a repeated parameter the first value counts, as in Go."""
+    """Read a query string; of a repeated parameter the first value counts, as in Go.
+
+    A parameter that is a list keeps all, one a line: see `values_of`.
+    """
     if not text:
         return _NO_QUERY
     query: dict[str, str] = {}
@@ -82,9 +87,16 @@ def parse_query(text: str) -> Query:
         key, _, value = part.partition("=")
         if "%" in part or "+" in part:
             key, value = unquote_plus(key), unquote_plus(value)
-        if key:
+        if key in _LISTS and key in query:
+            query[key] += f"\n{value}"
+        elif key:
             query.setdefault(key, value)
     return query
+
+
+def values_of(query: Query, key: str) -> list[str]:
+    """Return all values of a parameter that is a list."""
+    return query[key].split("\n") if key in query else []
 
 
 def parse_request(table: ResourceTable, method: str, target: str) -> RequestInfo | PathInfo:

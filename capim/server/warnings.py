@@ -33,12 +33,17 @@ def deprecation(resource: Resource) -> str:
 
 
 def with_warnings(response: Response, texts: Iterable[str]) -> Response:
-    """Return an answer with a header for each text; one that is told twice is told once."""
-    shown = [text for text in dict.fromkeys(texts) if text.isprintable()]
+    """Return an answer with a header for each text."""
+    headers = warning_headers(texts)
+    return replace(response, headers=(*response.headers, *headers)) if headers else response
+
+
+def warning_headers(texts: Iterable[str]) -> tuple[tuple[bytes, bytes], ...]:
+    """Return a header for each text that is not empty; one that is told twice is told once."""
+    shown = [text for text in dict.fromkeys(texts) if text and text.isprintable()]
     if sum(map(len, shown)) > _TOTAL:
         shown = _shortened(shown)
-    headers = tuple((b"Warning", _value(text)) for text in shown)
-    return replace(response, headers=(*response.headers, *headers)) if headers else response
+    return tuple((b"Warning", _value(text)) for text in shown)
 
 
 def _shortened(texts: list[str]) -> list[str]:

@@ -17,6 +17,7 @@ import orjson
 from capim.api.errors import APIError
 from capim.api.meta import parse_duration
 from capim.server.listing import parse_options, version_number
+from capim.server.warnings import deprecation, warning_headers
 
 if TYPE_CHECKING:
     import random
@@ -127,7 +128,7 @@ class WatchSession:
                 raise
             self._refuse(exchange, error)
             return
-        stream = self._stream = exchange.start_stream(200, self._content_type())
+        stream = self._stream = self._begin(exchange)
         if not stream.open:
             watch.close()
             return
@@ -139,6 +140,10 @@ class WatchSession:
         if self._plan.initial_events_end:
             self._write(bookmark(self._info.resource, version, initial_events_end=True))
         self._start_timers(stream, rng)
+
+    def _begin(self, exchange: Exchange) -> Stream:
+        warnings = warning_headers([deprecation(self._info.resource)])
+        return exchange.start_stream(200, self._content_type(), warnings)
 
     def _subscribe(self, selectors: Selectors) -> tuple[Watch, int]:
         """Return the group's watch, and the version from which it goes on."""
@@ -159,7 +164,7 @@ class WatchSession:
         return watch, since
 
     def _refuse(self, exchange: Exchange, error: APIError) -> None:
-        stream = exchange.start_stream(200, self._content_type())
+        stream = self._begin(exchange)
         event = {"type": "ERROR", "object": error.status()}
         self._writer_to(stream)(orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE))
         stream.close()

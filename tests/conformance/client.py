@@ -89,8 +89,9 @@ class Server:
     def _ask(self, request: Request) -> Answer:
         with self._connection(request) as response:
             kind = response.getheader("Content-Type") or ""
-            warnings = tuple(response.headers.get_all("Warning", ()))
-            return Answer(response.status, kind, _decode(kind, response.read()), warnings)
+            return Answer(
+                response.status, kind, _decode(kind, response.read()), _warnings(response)
+            )
 
     def send_until(
         self, request: Request, wanted: Callable[[Answer], Any], timeout_s: float
@@ -114,7 +115,12 @@ class Server:
             if response.status != 200:
                 return Answer(response.status, kind, _decode(kind, response.read()))
             opened()
-            return Answer(response.status, kind, _events(response, events, timeout_s))
+            found = _events(response, events, timeout_s)
+            return Answer(response.status, kind, found, _warnings(response))
+
+
+def _warnings(response: http.client.HTTPResponse) -> tuple[str, ...]:
+    return tuple(response.headers.get_all("Warning", ()))
 
 
 def _events(response: http.client.HTTPResponse, wanted: int, timeout_s: float) -> list[Any]:

@@ -126,6 +126,7 @@ def test_patch_refused(content_type: str, data: bytes, code: int) -> None:
     [
         pytest.param(b"", {}, DeleteOptions(), id="nothing"),
         pytest.param(b"", {"dryRun": "All"}, DeleteOptions(dry_run=True), id="dry-run-query"),
+        pytest.param(b"", {"dryRun": "All\nAll"}, DeleteOptions(dry_run=True), id="dry-run-twice"),
         pytest.param(b"{}", {"dryRun": "All"}, DeleteOptions(), id="a-body-hides-the-query"),
         pytest.param(b'{"dryRun":["All"]}', {}, DeleteOptions(dry_run=True), id="dry-run-body"),
         pytest.param(

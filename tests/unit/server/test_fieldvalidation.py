@@ -118,3 +118,16 @@ def test_long_warnings_are_cut(client: MemoryClient) -> None:
     answer = client.ask("POST", MAPS, orjson.dumps(body))
     assert answer.status == 201
     assert "x" * 300 not in warned(answer)
+
+
+def test_a_dry_run_that_is_none_beside_one_that_is(client: MemoryClient) -> None:
+    answer = client.ask("POST", f"{MAPS}?dryRun=All&dryRun=Some", {"metadata": {"name": "a"}})
+    assert (answer.status, '["All","Some"]' in answer.json()["message"]) == (422, True)
+
+
+def test_annotations_have_a_size(client: MemoryClient) -> None:
+    def status(text: str) -> int:
+        metadata = {"generateName": "a-", "annotations": {"a": text}}
+        return client.ask("POST", MAPS, {"metadata": metadata}).status
+
+    assert [status("x" * (2**18 - 1)), status("x" * 2**18), status("ä" * 2**17)] == [201, 422, 422]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from tests.support.memory import MemoryClient, make_api
+from tests.support.memory import MemoryClient, encode_request, make_api
 from tests.support.served import make_served
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -89,3 +90,40 @@ def test_fields_given_twice_and_of_metadata(client: MemoryClient) -> None:
     answer = client.ask("POST", f"{THINGS}?fieldValidation=Strict", text)
     told = 'strict decoding error: duplicate field "spec.a", unknown field "metadata.odd"'
     assert told in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "faults"),
+    [
+        ({"a": None}, ["spec.a"]),
+        (None, ["spec"]),
+        ({"a": "x"}, []),
+    ],
+)
+def test_nulls_are_kept_in_what_is_applied_and_break_the_schema(
+    client: MemoryClient, spec: object, faults: list[str]
+) -> None:
+    body = {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "t"}}
+    answer = client.ask(
+        "PATCH",
+        f"{THINGS}/t?fieldManager=m",
+        {**body, "spec": spec},
+        Content_Type="application/apply-patch+yaml",
+    )
+    found = answer.json()
+    assert [cause["field"] for cause in found.get("details", {}).get("causes", ())] == faults
+    assert (
+        client.ask("POST", THINGS, {**body, "metadata": {"name": "u"}, "spec": spec}).status == 201
+    )
+
+
+def test_a_watch_of_a_deprecated_version_begins_with_a_warning() -> None:
+    async def head() -> str:
+        made = MemoryClient(make_api(make_served()))
+        made.ask("POST", DEFINITIONS, DEFINITION)
+        made.connection.data_received(encode_request("GET", f"{THINGS}?watch=1"))
+        text = made.transport.take().decode()
+        made.connection.close()
+        return text
+
+    assert f"Warning: {OLD}" in asyncio.run(head())

@@ -134,6 +134,7 @@ def test_an_option_that_is_there_means_yes(text: str, verb: str) -> None:
         ("labelSelector=a%20in%20%28b%2Cc%29", {"labelSelector": "a in (b,c)"}),
         ("a=x+y", {"a": "x y"}),
         ("a=1&a=2", {"a": "1"}),
+        ("dryRun=All&dryRun=Some", {"dryRun": "All\nSome"}),
         ("verbose", {"verbose": ""}),
         ("&&=x", {}),
     ],
