@@ -51,6 +51,7 @@ NOTES = {
     ("", "secrets"): "nothing is encrypted, no tokens are put in",
     ("", "serviceaccounts"): "`default` comes with every namespace; tokens are signed and accepted",
     ("", "services"): "addresses and node ports are allocated; nobody listens there",
+    ("networking.k8s.io", "ipaddresses"): "one for each address of a Service",
     (
         "apiregistration.k8s.io",
         "apiservices",

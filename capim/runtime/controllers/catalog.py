@@ -24,6 +24,7 @@ from capim.runtime.controllers import (
     podgc,
     replicasets,
     scheduler,
+    serviceaddresses,
     statefulsets,
     tainteviction,
     tokens,
@@ -83,6 +84,7 @@ def _controllers(simulation: Simulation) -> tuple[Controller, ...]:
         apiservices.CONTROLLER,
         aggregation.CONTROLLER,
         tokens.CONTROLLER,
+        *serviceaddresses.CONTROLLERS,
     )
     if simulation is Simulation.OFF:
         return always

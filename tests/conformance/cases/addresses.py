@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tests.conformance.case import Case, Step, delete, get, patch, post, put
+from tests.conformance.case import Case, Step, Until, delete, get, patch, post, put
 
 _GROUP: Final = "/apis/networking.k8s.io/v1"
 _ADDRESSES: Final = f"{_GROUP}/ipaddresses"
@@ -23,6 +23,32 @@ def _made(what: str, body: Any) -> Case:
 def _cidr(what: str, *cidrs: str) -> Case:
     body = {"metadata": {"name": "{name}"}, "spec": {"cidrs": list(cidrs)}}
     return Case(f"addresses: a range of {what}", [post(f"{_CIDRS}?dryRun=All", body)])
+
+
+_SERVICES: Final = "/api/v1/namespaces/{ns}/services"
+_PORTS: Final = {"ports": [{"port": 80}]}
+_LET_GO: Final = {
+    "type": "ExternalName",
+    "externalName": "a.b",
+    "clusterIP": None,
+    "clusterIPs": None,
+}
+
+
+def _is(status: int) -> Until:
+    return lambda answer: answer.status == status
+
+
+def _of_service(what: str, change: Step) -> Case:
+    """Make a case in which a Service has an address until it is changed."""
+    one = f"{_ADDRESSES}/{{0.spec.clusterIP}}"
+    steps = [
+        post(_SERVICES, {"metadata": {"name": "a"}, "spec": _PORTS}),
+        get(one, until=_is(200), mask=("metadata.name",)),
+        change,
+        get(one, until=_is(404), compare=False),
+    ]
+    return Case(f"addresses: of a service {what}", steps)
 
 
 def _only(name: str, path: str) -> Step:
@@ -61,6 +87,28 @@ CASES: Final = [
             get(f"{_ADDRESSES}/2001:db8::77"),
         ],
         (f"{_ADDRESSES}/2001:db8::77",),
+    ),
+    _of_service("that goes", delete(f"{_SERVICES}/a", compare=False)),
+    _of_service("that needs none", patch(f"{_SERVICES}/a", {"spec": _LET_GO}, compare=False)),
+    Case(
+        "addresses: of a service without one",
+        [
+            post(_SERVICES, {"metadata": {"name": "a"}, "spec": {**_PORTS, "clusterIP": "None"}}),
+            get(f"{_ADDRESSES}/None"),
+        ],
+    ),
+    Case(
+        "addresses: of the API server's service",
+        [
+            get(
+                f"{_ADDRESSES}?labelSelector=ipaddress.kubernetes.io/managed-by=ipallocator.k8s.io&limit=1",
+                compare=False,
+            ),
+            get(
+                f"{_ADDRESSES}/{{0.items.0.metadata.name}}",
+                mask=("metadata.name", "spec.parentRef.name", "spec.parentRef.namespace"),
+            ),
+        ],
     ),
     _cidr("one family", "192.0.2.0/24"),
     _cidr("two families", "192.0.2.0/24", "2001:db8::/64"),

@@ -202,3 +202,28 @@ def test_endpoints_that_a_client_wrote_are_mirrored_while_their_service_has_no_s
     }
     world.delete("endpoints", "web")
     assert of_slices(world) == []
+
+
+def test_a_services_addresses_are_objects_that_go_with_it() -> None:
+    world = cluster()
+    service(world)
+    (address,) = world.get("services", "web")["spec"]["clusterIPs"]
+    made = world.get("ipaddresses", address, "")
+    assert made["spec"]["parentRef"] == {
+        "resource": "services",
+        "namespace": "default",
+        "name": "web",
+    }
+    world.delete("services", "web")
+    assert address not in world.names("ipaddresses", "")
+
+
+def test_an_address_that_somebody_else_named_stays() -> None:
+    world = cluster()
+    parent = {"resource": "services", "namespace": "default", "name": "gone"}
+    world.create(
+        "ipaddresses", "", {"metadata": {"name": "192.0.2.1"}, "spec": {"parentRef": parent}}
+    )
+    service(world, clusterIP="None")
+    world.delete("services", "web")
+    assert "192.0.2.1" in world.names("ipaddresses", "")
