@@ -1,4 +1,4 @@
-"""Runs schedules, one after the other, and tells of each what did not hold.
+"""Runs schedules and tells of each what did not hold.
 
 python -m tests.chaos.run --seeds 0:500 --results chaos.jsonl     # goes on where it was interrupted
 python -m tests.chaos.run --seeds 17:18                           # one again
@@ -10,13 +10,16 @@ import argparse
 import asyncio
 import contextlib
 import json
+import multiprocessing
 import sqlite3
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from capim.aio import logs
 from capim.aio.tasks import TaskScope
 from capim.api.errors import APIError
 from capim.embedded.fleet import cluster_names
@@ -58,6 +61,7 @@ class Run:
             await asyncio.gather(*troubles)
             if step is Step.DELETE:
                 await self._until(self._world.left, f"{step}: all is gone")
+                await self._until(self._still_served, f"{step}: no port is listened on")
             else:
                 await self._check(step)
 
@@ -79,12 +83,21 @@ class Run:
         workers = _WORKERS_AFTER[step]
         await self._until(lambda: self._world.missing(workers), f"{step}: all machines run")
         self._check_endpoints()
+        await self._until(self._unserved, f"{step}: every cluster is served, and once")
         for name in cluster_names(FLEET):
             client = await self._world.client(name)
             await self._check_nodes(step, name)
             if step is Step.CREATE:
                 self._writers.append(self._scope.spawn(client.write(), name=f"write {name}"))
                 self._scope.spawn(client.watch(), name=f"watch {name}")
+
+    def _unserved(self) -> list[str]:
+        wanted = sorted(int(one.rpartition(":")[2]) for one in self._world.endpoints().values())
+        found = self._world.listening()
+        return [] if found == wanted else [f"{found} are listened on, {wanted} are endpoints"]
+
+    def _still_served(self) -> list[str]:
+        return [str(port) for port in self._world.listening()]
 
     def _check_endpoints(self) -> None:
         now = self._world.endpoints()
@@ -173,17 +186,27 @@ def main(arguments: Iterable[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", default="0:500", help="first and last but one, as 0:500")
     parser.add_argument("--results", type=Path, help="one line of JSON a schedule; resumed from")
+    parser.add_argument("--at-once", type=int, default=2, help="most schedules at a time")
     options = parser.parse_args(arguments)
     first, last = (int(word) for word in options.seeds.split(":"))
     known = _known(options.results)
-    for seed in range(first, last):
-        if seed not in known:
-            began = time.monotonic()
-            known[seed] = run(seed)
-            _tell(seed, known[seed], time.monotonic() - began, options.results)
+    left = [seed for seed in range(first, last) if seed not in known]
+    # a process gives its ports and its memory back after some schedules
+    with ProcessPoolExecutor(
+        options.at_once, multiprocessing.get_context("spawn"), max_tasks_per_child=10
+    ) as pool:
+        for done in as_completed([pool.submit(_timed, seed) for seed in left]):
+            seed, known[seed], took_s = done.result()
+            _tell(seed, known[seed], took_s, options.results)
     broken = [seed for seed in range(first, last) if known[seed]]
     print(f"{last - first} schedules, broken: {broken or 'none'}")  # noqa: T201
     return 1 if broken else 0
+
+
+def _timed(seed: int) -> tuple[int, str, float]:
+    logs.configure(verbosity=0, logging_format="text")
+    began = time.monotonic()
+    return seed, run(seed), time.monotonic() - began
 
 
 def _known(results: Path | None) -> dict[int, str]:

@@ -28,6 +28,15 @@ class Fault(enum.StrEnum):
     CUT_MANAGEMENT = "cut the management API off"
     HANG_MANAGEMENT = "let the management API hang"
     SLOW_MANAGEMENT = "slow the management API down"
+    FAIL_MANAGEMENT = "let the management API answer errors"
+    EXPIRE_WATCHES = "end watches of the management API with 410"
+    LOSE_MESSAGES = "lose messages"
+    DOUBLE_MESSAGES = "double messages"
+    DELAY_MESSAGES = "delay messages, so that some overtake others"
+    FILL_DISK = "fill the disk"
+    SET_CLOCK_FORWARD = "set the clock forward"
+    SET_CLOCK_BACK = "set the clock back"
+    STEAL_PORTS = "take the free ports"
 
 
 #: faults that last, with the longest time in seconds
@@ -37,6 +46,15 @@ _LASTING: Final = {
     Fault.CUT_MANAGEMENT: 2.0,
     Fault.HANG_MANAGEMENT: 2.0,
     Fault.SLOW_MANAGEMENT: 2.0,
+    Fault.FAIL_MANAGEMENT: 2.0,
+    Fault.EXPIRE_WATCHES: 2.0,
+    Fault.LOSE_MESSAGES: 2.0,
+    Fault.DOUBLE_MESSAGES: 2.0,
+    Fault.DELAY_MESSAGES: 2.0,
+    Fault.FILL_DISK: 2.0,
+    Fault.SET_CLOCK_FORWARD: 2.0,
+    Fault.SET_CLOCK_BACK: 2.0,
+    Fault.STEAL_PORTS: 2.0,
 }
 _MOST_AT_ONCE: Final = 3
 _WITHIN_S: Final = 1.5

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import os
 import random
+import resource
 import signal
+import socket
+import ssl
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,10 +27,10 @@ from capim.embedded.api import EmbeddedApi
 from capim.embedded.fleet import FleetSpec, cluster_names, objects
 from capim.embedded.standin.controller import StandIn
 from tests.chaos.clients import Client, connect, kubeconfig_of
-from tests.chaos.relay import Relay
+from tests.chaos.management import Gateway
 from tests.chaos.schedules import Event, Fault
-from tests.e2e.ports import free_range
-from tests.support.ports import free_port
+from tests.chaos.trouble import Trouble
+from tests.e2e.ports import free_ports, free_range
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -37,7 +42,11 @@ WORKERS: Final = 2
 FLEET: Final = FleetSpec(
     clusters=2, worker_machines=1, behaviour=(("vm", "300ms", "0.5"), ("node", "100ms", "0"))
 )
+_INSIDE: Final = Path(__file__).with_name("inside")
 _RESTART_S: Final = 0.2
+_ASTRAY: Final = 0.2  #: share of messages
+_JUMP_S: Final = 3600.0
+_LISTENING: Final = "0A"  #: as /proc/net/tcp writes the state
 _SLOW_S: Final = 0.1
 _BY_KIND: Final = {resource.kind: resource.gvr for resource in kinds.MANAGEMENT_RESOURCES}
 
@@ -50,10 +59,13 @@ class World:
         self._scope = scope
         self._api = EmbeddedApi(clock=wall_clock, scope=scope)
         self._coordinator: asyncio.subprocess.Process | None = None
-        self._ports = [free_port() for _ in range(3)]
+        self._ports = free_ports(3)
         self._range = free_range(20)
         self._ending = False
-        self.relay: Relay
+        self._trouble = Trouble.make(folder / "trouble")
+        self._log_end, self._log = os.pipe()  # no file: the disk may be full
+        self._stolen: list[socket.socket] = []
+        self.gateway: Gateway
         self.kube: KubeClient
         self.standin: StandIn
         self.clients: dict[str, Client] = {}
@@ -73,20 +85,19 @@ class World:
     async def _start(self, scope: TaskScope) -> None:
         await self._api.start()
         kubeconfig = self._api.kubeconfig()
-        server = yaml.safe_load(kubeconfig)["clusters"][0]["cluster"]["server"]
-        self.relay = Relay(int(server.rpartition(":")[2]))
-        await self.relay.start()
+        self.gateway = await _gateway(kubeconfig, self._folder)
         through = yaml.safe_load(kubeconfig)
-        through["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{self.relay.port}"
+        through["clusters"][0]["cluster"] = {"server": self.gateway.url}
         self._folder.joinpath("kubeconfig").write_text(yaml.safe_dump(through))
         self.kube = await connect(kubeconfig, "chaos")
         rng = random.Random(0)  # noqa: S311 - backoff
         self.standin = StandIn(self.kube, clock=wall_clock, rng=rng, scope=scope)
         scope.spawn(self.standin.start(), name="stand-in")
+        asyncio.get_running_loop().add_reader(self._log_end, self._keep_log)
         scope.spawn(self._keep_running(), name="kubelet")
 
     async def _stop(self) -> None:
-        self.relay.go_on()
+        self.gateway.go_on()
         for pid in self.worker_pids():
             _signal(pid, signal.SIGCONT)
         process = self._coordinator
@@ -101,8 +112,15 @@ class World:
         for client in self.clients.values():
             await client.kube.close()
         await self.kube.close()
-        await self.relay.stop()
+        await self.gateway.stop()
         await self._api.stop()
+        asyncio.get_running_loop().remove_reader(self._log_end)
+        os.close(self._log)
+        os.close(self._log_end)
+
+    def _keep_log(self) -> None:
+        with self._folder.joinpath("manager.log").open("ab") as log:
+            log.write(os.read(self._log_end, 1 << 20))
 
     async def _ready(self) -> None:
         """Wait until the coordinator says that it is ready."""
@@ -118,17 +136,23 @@ class World:
     async def _keep_running(self) -> None:
         """Start the coordinator, and again whenever it has ended."""
         while not self._ending:
-            with self._folder.joinpath("manager.log").open("ab") as log:
-                self._coordinator = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", "capim.cli.main", "manager"),
-                    *self._arguments(),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
+            self._coordinator = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "capim.cli.main", "manager"),
+                *self._arguments(),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=self._log,
+                start_new_session=True,
+                env=self._environment(),
+            )
             await self._coordinator.wait()
             await asyncio.sleep(_RESTART_S)
+
+    def _environment(self) -> dict[str, str]:
+        """Let the processes begin with `inside/sitecustomize.py`."""
+        paths = [str(_INSIDE), *sys.path, os.environ.get("PYTHONPATH", "")]
+        trouble = {"CAPIM_CHAOS_TROUBLE": str(self._folder / "trouble")}
+        return {**os.environ, **trouble, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
     def _arguments(self) -> list[str]:
         health, diagnostics, debug = (f"127.0.0.1:{port}" for port in self._ports)
@@ -236,18 +260,77 @@ class World:
             Fault.KILL_ALL: (_sending(signal.SIGKILL, coordinator + workers), _nothing),
             Fault.STOP_WORKER: _pausing(worker),
             Fault.STOP_COORDINATOR: _pausing(coordinator),
-            Fault.CUT_MANAGEMENT: (self._cut, self.relay.go_on),
-            Fault.HANG_MANAGEMENT: (self.relay.hang, self.relay.go_on),
-            Fault.SLOW_MANAGEMENT: (self._slow, self.relay.go_on),
+            Fault.CUT_MANAGEMENT: (self.gateway.refuse, self.gateway.go_on),
+            Fault.HANG_MANAGEMENT: (self.gateway.hang, self.gateway.go_on),
+            Fault.SLOW_MANAGEMENT: (self._slow, self.gateway.go_on),
+            Fault.FAIL_MANAGEMENT: (self.gateway.fail, self.gateway.go_on),
+            Fault.EXPIRE_WATCHES: (self.gateway.expire, self.gateway.go_on),
+            Fault.LOSE_MESSAGES: self._troubling(lost=_ASTRAY),
+            Fault.DOUBLE_MESSAGES: self._troubling(doubled=_ASTRAY),
+            Fault.DELAY_MESSAGES: self._troubling(late=_ASTRAY),
+            Fault.FILL_DISK: _filling_disk(worker),
+            Fault.SET_CLOCK_FORWARD: self._troubling(clock_s=_JUMP_S),
+            Fault.SET_CLOCK_BACK: self._troubling(clock_s=-_JUMP_S),
+            Fault.STEAL_PORTS: (self._steal_ports, self._give_ports_back),
         }
         return faults[event.fault]
 
-    def _cut(self) -> None:
-        self.relay.refusing = True
-        self.relay.cut()
-
     def _slow(self) -> None:
-        self.relay.delay_s = _SLOW_S
+        self.gateway.delay_s = _SLOW_S
+
+    def _troubling(self, **what: float) -> tuple[Callable[[], None], Callable[[], None]]:
+        nothing = dict.fromkeys(what, 0.0)
+        return lambda: self._trouble.set(**what), lambda: self._trouble.set(**nothing)
+
+    def _steal_ports(self) -> None:
+        """Take every port of the range that no worker holds now."""
+        for port in self._range:
+            thief = socket.socket()
+            try:
+                thief.bind(("127.0.0.1", port))
+            except OSError:
+                thief.close()
+            else:
+                self._stolen.append(thief)
+
+    def _give_ports_back(self) -> None:
+        while self._stolen:
+            self._stolen.pop().close()
+
+    def listening(self) -> list[int]:
+        """Return the ports of the range that somebody listens on."""
+        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+        rows = [line.split() for line in lines]
+        ports = {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == _LISTENING}
+        return sorted(ports & set(self._range))
+
+
+def _filling_disk(pids: list[int]) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Let processes write no file any more: the journal fails, the log is a pipe."""
+
+    def limit(size: int) -> None:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    return lambda: limit(0), lambda: limit(resource.RLIM_INFINITY)
+
+
+async def _gateway(kubeconfig: bytes, folder: Path) -> Gateway:
+    """Start what stands before the management API."""
+    config = yaml.safe_load(kubeconfig)
+    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+    tls = ssl.create_default_context(
+        cadata=base64.b64decode(cluster["certificate-authority-data"]).decode()
+    )
+    with tempfile.NamedTemporaryFile(dir=folder) as file:
+        for part in ("client-certificate-data", "client-key-data"):
+            file.write(base64.b64decode(user[part]))
+        file.flush()
+        tls.load_cert_chain(file.name)
+    gateway = Gateway(cluster["server"], tls, random.Random(0))  # noqa: S311 - a test
+    await gateway.start()
+    return gateway
 
 
 def _sending(number: signal.Signals, pids: list[int]) -> Callable[[], None]:
