@@ -86,7 +86,7 @@ def message(name: str) -> Message:
     )
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1024)  # bounded: clients name kinds as they like
 def kind(gvk: GVK) -> Message | None:
     """Return the message of a built-in kind, None for a custom resource or an unknown version."""
     table = _table()

@@ -71,7 +71,7 @@ def canonical(gvk: GVK, body: JsonObject) -> JsonObject:
     return made
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1024)  # bounded: clients name kinds as they like
 def _converter(gvk: GVK) -> _Struct | None:
     message = builtin_types.kind(gvk)
     return _struct(message.name, skipped=_TOP_LEVEL) if message else None

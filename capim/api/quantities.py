@@ -31,6 +31,8 @@ _TEXT: Final = re.compile(
 #: what is in its shortest form already: most of what clients send
 _SHORTEST: Final = re.compile(r"0|[1-9]\d{0,2}(?:[mkMGT]|[KMGT]i)?")
 _LARGEST: Final = (1 << 63) - 1
+_LONGEST: Final = 1000  #: characters; Python reads no number of many more
+_LARGEST_POWER: Final = 30  #: beyond it, and below its negative, one digit is out of range
 
 
 class Quantity(NamedTuple):
@@ -55,24 +57,30 @@ class Quantity(NamedTuple):
 def parse_quantity(text: str) -> Quantity:
     """Read a quantity; finer than a nano is rounded up. Raises ValueError with an API server's words."""
     found = _TEXT.fullmatch(text)
-    if found is None:
+    if found is None or len(text) > _LONGEST:
         raise ValueError(MALFORMED)
     suffix, power = found["suffix"] or "", found["power"]
     if power is not None:
-        unit, family = Fraction(10) ** int(power) * NANO, "exponent"
+        unit, family = Fraction(10) ** _bounded(int(power), len(text)) * NANO, "exponent"
     elif suffix in _BINARY:
         unit, family = Fraction(_BINARY[suffix]), "binary"
     else:
         unit, family = Fraction(_DECIMAL[suffix]), "decimal"
     exact = Fraction(found["number"].rstrip(".")) * unit
     nanos = -(-exact.numerator // exact.denominator) if exact > 0 else exact.__floor__()
-    return Quantity(min(nanos, _LARGEST * NANO), family)
+    return Quantity(max(-_LARGEST * NANO, min(nanos, _LARGEST * NANO)), family)
 
 
 @functools.lru_cache(maxsize=4096)
 def canonical_quantity(text: str) -> str:
     """Return the text an API server stores. Raises ValueError as `parse_quantity`."""
     return text if _SHORTEST.fullmatch(text) else str(parse_quantity(text.strip()))
+
+
+def _bounded(power: int, length: int) -> int:
+    """Return an exponent that a number of so many digits is too large or too small with as well."""
+    most = _LARGEST_POWER + length
+    return max(-most, min(power, most))
 
 
 def _shortest(nanos: int, units: dict[str, int]) -> str:

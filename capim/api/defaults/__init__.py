@@ -23,7 +23,7 @@ def set_defaults(group_resource: tuple[str, str], obj: JsonObject) -> None:
         fill(obj, shape)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=128)  # bounded: custom resources are in any group
 def _group(group: str) -> Mapping[str, Shape]:
     from capim.api.defaults import core, policies, workloads  # noqa: PLC0415 - when first needed
 

@@ -53,7 +53,7 @@ def _updates() -> Mapping[tuple[str, str], Update]:
     return UPDATES
 
 
-@functools.cache
+@functools.lru_cache(maxsize=128)  # bounded: custom resources are in any group
 def _group(group: str) -> Mapping[str, Check]:
     from capim.api.validation import addresses, core, policies, workloads  # noqa: PLC0415 - when first needed
 
