@@ -109,7 +109,7 @@ class Admitting:
         """
         if self._admission is not None:
             body = self._admission.admit(resource, body, old)
-        self._check_granted(resource, body, old, own=own)
+        self._check_granted(resource, body, old, view, own=own)
         rules = None if own else self._rules
         causes = metadata_causes(resource, body)
         if rules is not None:
@@ -132,11 +132,17 @@ class Admitting:
         return body
 
     def _check_granted(
-        self, resource: Resource, body: JsonObject, old: JsonObject | None, *, own: bool
+        self,
+        resource: Resource,
+        body: JsonObject,
+        old: JsonObject | None,
+        view: str,
+        *,
+        own: bool,
     ) -> None:
         user = self.policies.user
-        if self.escalation is not None and user is not None and not own:
-            self.escalation.check(user, resource, body, old)
+        if self.escalation is not None and user is not None and (view or not own):
+            self.escalation.check(user, resource, body, old, view)
 
     def check_deletion(self, stored: Stored) -> None:
         """Ask who has a say in the deletion of an object. Raises APIError."""

@@ -50,6 +50,17 @@ class Authorizer(Protocol):
         """List what a user may do in a namespace."""
 
 
+def may_use_signer(authorizer: Authorizer, user: User, verb: str, signer: str) -> bool:
+    """Say whether somebody may `approve` or `sign` for a signer, by its name or by its domain's."""
+    domain = signer.partition("/")[0]
+    return any(
+        authorizer.authorize(
+            Attributes(user, verb, group="certificates.k8s.io", resource="signers", name=name)
+        ).allowed
+        for name in (signer, f"{domain}/*")
+    )
+
+
 class AlwaysAllow:
     """Everybody may do everything."""
 

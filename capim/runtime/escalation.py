@@ -1,8 +1,9 @@
-"""Nobody grants what he does not have: roles and bindings that a client writes, where roles decide. Pure.
+"""Nobody grants what he does not have: roles, bindings and certificates, where roles decide. Pure.
 
 A role may be written by who holds all its rules, or the verb `escalate` on it; a binding by who holds
 the rules of its role, or the verb `bind` on that. Members of system:masters are not asked, and writes
-that change only what the garbage collector changes pass.
+that change only what the garbage collector changes pass. What a signer says of a certificate request is
+written by who has the verb `sign` for it.
 
 Source: k8s.io/kubernetes pkg/registry/rbac, the storages called policybased; texts are theirs.
 Departure: `escalate` on one role by its name does not let one create it by an apply.
@@ -17,7 +18,7 @@ import orjson
 
 from capim.api.errors import APIError, forbidden, not_found
 from capim.api.identity import MASTERS
-from capim.runtime.authorization import Attributes
+from capim.runtime.authorization import Attributes, may_use_signer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from capim.runtime.rbac import RoleBased
 
 _GROUP: Final = "rbac.authorization.k8s.io"
+_CERTIFICATES: Final = "certificates.k8s.io"
 _ROLES: Final = {"Role": "roles", "ClusterRole": "clusterroles"}
 _BINDINGS: Final = frozenset({"RoleBinding", "ClusterRoleBinding"})
 _ALL: Final = "*"
@@ -52,13 +54,20 @@ class Escalation:
         self._roles = roles
 
     def check(
-        self, user: User, resource: Resource, body: JsonObject, old: JsonObject | None
+        self,
+        user: User,
+        resource: Resource,
+        body: JsonObject,
+        old: JsonObject | None,
+        view: str = "",
     ) -> None:
         """Let a write pass or not; `old` is what the object was, None when it is new.
 
         Raises:
             APIError: Forbidden for rights the user has not; NotFound for the role of a binding.
         """
+        if (resource.group, view) == (_CERTIFICATES, "status") and old is not None:
+            self._check_signer(user, resource, body, old)
         if resource.group != _GROUP or MASTERS in user.groups:
             return
         if old is not None and _without_collected(body) == _without_collected(old):
@@ -67,6 +76,16 @@ class Escalation:
             self._check_binding(user, resource, body)
         else:
             self._check_role(user, resource, body, old)
+
+    def _check_signer(
+        self, user: User, resource: Resource, body: JsonObject, old: JsonObject
+    ) -> None:
+        if (body.get("status") or {}) == (old.get("status") or {}):
+            return
+        signer = old["spec"].get("signerName", "")
+        if not may_use_signer(self._roles, user, "sign", signer):
+            why = f'user not permitted to sign requests with signerName "{signer}"'
+            raise forbidden(resource.plural, _CERTIFICATES, _place_of(body)[1], why)
 
     def _check_role(
         self, user: User, resource: Resource, body: JsonObject, old: JsonObject | None

@@ -1,7 +1,8 @@
 """CertificateSigningRequests: who asked is written down, what is approved is signed at once. No I/O.
 
 The cluster's own authority signs for the signers a kube-controller-manager has. Another signer's
-requests wait for whoever that is.
+requests wait for whoever that is. Who approves needs the right to `approve` for the signer, and nobody
+is made an administrator by a certificate, as the API server's admission plugins for certificates have it.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Final
 
-from capim.api.errors import invalid
+from capim.api.errors import forbidden
+from capim.api.identity import MASTERS
 from capim.api.meta import format_time
+from capim.certs import signers
 from capim.certs.issue import signed_request
 from capim.certs.pem import CertificateError
+from capim.runtime.authorization import may_use_signer
 from capim.server.fieldvalidation import request_object
 from capim.server.handlers import respond
 from capim.server.http import Response
@@ -22,14 +26,8 @@ if TYPE_CHECKING:
     from capim.api.meta import JsonObject
     from capim.server.endpoints import Asked
 
-_SIGNERS: Final = frozenset(
-    {
-        "kubernetes.io/kube-apiserver-client",
-        "kubernetes.io/kube-apiserver-client-kubelet",
-        "kubernetes.io/kubelet-serving",
-    }
-)
-_KIND: Final = "CertificateSigningRequest"
+_GROUP: Final = "certificates.k8s.io"
+_PLURAL: Final = "certificatesigningrequests"
 _YEAR_S: Final = 365 * 24 * 3600
 
 
@@ -37,11 +35,12 @@ def create_request(asked: Asked) -> Response:
     """Store a request as its author's; what it says of its author does not count.
 
     Raises:
-        APIError: Invalid, and whatever a create is refused for.
+        APIError: Forbidden for a member of system:masters, and whatever a create is refused for.
     """
     info, group = asked.info, asked.control.served.group
     body = request_object(asked.exchange, info.resource)
     spec: JsonObject = dict(body.get("spec") or {})
+    _check_groups(spec, (body.get("metadata") or {}).get("name", ""))
     for field in ("username", "uid", "groups", "extra"):
         spec.pop(field, None)
     body = {**body, "spec": spec | asked.user.info()}
@@ -54,30 +53,38 @@ def approve(asked: Asked) -> Response:
     """Write a request's conditions, and sign it where it is approved.
 
     Raises:
-        APIError: Invalid for a decision taken back, and whatever an update is refused for.
+        APIError: Invalid for a decision taken back, Forbidden without the right to approve, and whatever
+            an update is refused for.
     """
     info, group = asked.info, asked.control.served.group
     before = group.get(info.resource, "", info.name).json()
-    if info.verb == "update":
-        _check_kept(before, request_object(asked.exchange, info.resource), info.name)
+    if info.verb != "get":
+        _check_approver(asked, before["spec"].get("signerName", ""))
     response = respond(asked.exchange, info, group)
     if info.verb != "get" and "dryRun" not in info.query:
         group.apply_own(info.resource, "", info.name, lambda body: _signed(asked, body))
     return response
 
 
-def _check_kept(before: JsonObject, after: JsonObject, name: str) -> None:
-    """Refuse to take a decision back."""
-    kept = _conditions(after)
-    causes = [
-        ("status.conditions", f'Forbidden: updates may not remove a condition of type "{it}"')
-        for it in sorted(_conditions(before) & {"Approved", "Denied"} - kept)
-    ]
-    if causes:
-        error = invalid(_KIND, "certificates.k8s.io", name, causes)
-        for cause in (error.details or {})["causes"]:
-            cause["reason"] = "FieldValueForbidden"
-        raise error
+def _check_groups(spec: JsonObject, name: str) -> None:
+    if spec.get("signerName") != signers.CLIENT:
+        return
+    if MASTERS in signers.organizations(_decoded(spec.get("request"))):
+        why = f"use of {signers.CLIENT} signer with {MASTERS} group is not allowed"
+        raise forbidden(_PLURAL, _GROUP, name, why)
+
+
+def _check_approver(asked: Asked, signer: str) -> None:
+    if not may_use_signer(asked.control.authorizer, asked.user, "approve", signer):
+        why = f'user not permitted to approve requests with signerName "{signer}"'
+        raise forbidden(_PLURAL, _GROUP, asked.info.name, why)
+
+
+def _decoded(request: object) -> bytes:
+    try:
+        return base64.b64decode(str(request or ""))
+    except ValueError:
+        return b""
 
 
 def _conditions(body: JsonObject) -> set[str]:
@@ -89,7 +96,8 @@ def _signed(asked: Asked, body: JsonObject) -> JsonObject | None:
     """Return a request with its certificate, or with why there is none; None: nothing is to be done."""
     status: JsonObject = body.get("status") or {}
     kinds, authorities = _conditions(body), asked.control.served.authorities
-    known = body["spec"].get("signerName") in _SIGNERS and authorities is not None
+    signer = body["spec"].get("signerName")
+    known = signer in signers.SIGNERS and authorities is not None
     if not known or "certificate" in status or "Approved" not in kinds or "Failed" in kinds:
         return None
     spec, now = body["spec"], asked.control.clock()
@@ -97,6 +105,7 @@ def _signed(asked: Asked, body: JsonObject) -> JsonObject | None:
     try:
         request = base64.b64decode(spec.get("request") or "")
         usages = spec.get("usages") or ()
+        signers.check(signer, request, usages)
         ca = authorities.ca if authorities else None
         pem = signed_request(ca, request, usages, now, seconds) if ca else b""
     except (CertificateError, ValueError) as error:

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+from dataclasses import replace
 from typing import Any, Final
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from capim.certs.issue import new_key
 from tests.conformance.case import MERGE, Case, Step, delete, get, patch, post, put
 
 _RBAC: Final = "/apis/rbac.authorization.k8s.io/v1"
@@ -89,7 +97,143 @@ def _subresource(name: str, steps: list[Step], *rules: Any, ready: Step) -> Case
     return _case(f"subresource, {name}", *steps, rules=rules, ready=ready)
 
 
+def _request(subject: x509.Name, *names: x509.GeneralName) -> str:
+    """Return a certificate request, as a CertificateSigningRequest holds it."""
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    pem = builder.sign(_KEY, hashes.SHA256()).public_bytes(Encoding.PEM)
+    return base64.b64encode(pem).decode()
+
+
+def _subject(organization: str, name: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization),
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
+        ]
+    )
+
+
+def _signing(request: str, signer: str, usages: str) -> dict[str, Any]:
+    spec = {
+        "request": request,
+        "signerName": f"kubernetes.io/{signer}",
+        "usages": usages.split(","),
+    }
+    return {"metadata": {"name": "{name}-csr"}, "spec": spec}
+
+
+_KEY: Final = new_key()
+_REQUESTS: Final = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+_CSR: Final = f"{_REQUESTS}/{{name}}-csr"
+_ADMINISTRATOR: Final = (
+    *("spec.groups", "spec.username", "spec.extra", "spec.uid"),
+    # the server does not fill in the times of a decision
+    *("status.conditions.*.lastUpdateTime", "status.conditions.*.lastTransitionTime"),
+)
+_APPROVED: Final = {
+    "status": {
+        "conditions": [{"type": "Approved", "status": "True", "reason": "r", "message": "m"}]
+    }
+}
+_SIGNED: Final = _APPROVED["status"]["conditions"][0] | {"type": "Failed"}
+_TEAM: Final = _subject("team", "x")
+_NODE: Final = _subject("system:nodes", "system:node:n")
+
+
+def _judged(name: str, request: str, signer: str, usages: str) -> Case:
+    """Let the administrator approve a request, and see what its signer says."""
+    steps = [
+        post(_REQUESTS, _signing(request, signer, usages), mask=_ADMINISTRATOR),
+        patch(f"{_CSR}/approval", _APPROVED, compare=False),
+        get(
+            _CSR,
+            mask=(*_ADMINISTRATOR, "status.certificate"),
+            until=lambda it: it.at("status.certificate") or it.at("status.conditions.1"),
+        ),
+    ]
+    return Case(f"grants: signer, {name}", steps, cleanup=(_CSR,))
+
+
+_MAY_DECIDE: Final = _rule(
+    "get create patch update",
+    "certificatesigningrequests certificatesigningrequests/approval"
+    " certificatesigningrequests/status",
+    "certificates.k8s.io",
+)
+_MAY_APPROVE: Final = _rule(
+    "approve sign", "signers", "certificates.k8s.io", "kubernetes.io/kube-apiserver-client"
+)
+
+
+def _deciding(name: str, *rules: Any, ready: Step) -> Case:
+    made = _signing(_request(_TEAM), "kube-apiserver-client", "client auth")
+    through_status = [
+        patch(f"{_CSR}/status", _APPROVED, headers=_LENA, mask=_ADMINISTRATOR) for _ in rules[:1]
+    ]  # without the right to sign it is wrong twice, and only what is said first would differ
+    case = _case(
+        name,
+        post(_REQUESTS, made, mask=_ADMINISTRATOR),
+        patch(
+            f"{_CSR}/status",
+            {"status": {"conditions": [_SIGNED]}},
+            headers=_LENA,
+            mask=_ADMINISTRATOR,
+        ),
+        patch(
+            f"{_CSR}/status",
+            {"metadata": {"labels": {"a": "b"}}},
+            headers=_LENA,
+            mask=_ADMINISTRATOR,
+        ),
+        *through_status,
+        patch(f"{_CSR}/approval", _APPROVED, headers=_LENA, mask=_ADMINISTRATOR),
+        rules=(_MAY_DECIDE, *rules),
+        ready=ready,
+    )
+    return replace(case, cleanup=(*case.cleanup, _CSR))
+
+
 CASES: Final[list[Case]] = [
+    Case(
+        "grants: signer, a member of system:masters",
+        [
+            post(
+                _REQUESTS,
+                _signing(
+                    _request(_subject("system:masters", "x")), "kube-apiserver-client", "client auth"
+                ),
+            )
+        ],
+        cleanup=(_CSR,),
+    ),
+    _judged("a client", _request(_TEAM), "kube-apiserver-client", "client auth"),
+    _judged("a client that serves", _request(_TEAM), "kube-apiserver-client",
+            "client auth,server auth"),
+    _judged("a client that is none", _request(_TEAM), "kube-apiserver-client", "digital signature"),
+    _judged("a kubelet", _request(_NODE), "kube-apiserver-client-kubelet",
+            "client auth,digital signature"),
+    _judged("a kubelet of nobody", _request(_TEAM), "kube-apiserver-client-kubelet",
+            "client auth,digital signature"),
+    _judged("a kubelet that is no node", _request(_subject("system:nodes", "x")),
+            "kube-apiserver-client-kubelet", "client auth,digital signature"),
+    _judged("a kubelet with a name", _request(_NODE, x509.DNSName("n")),
+            "kube-apiserver-client-kubelet", "client auth,digital signature"),
+    _judged("a kubelet of other use", _request(_NODE), "kube-apiserver-client-kubelet",
+            "client auth"),
+    _judged("a kubelet serves", _request(_NODE, x509.DNSName("n")), "kubelet-serving",
+            "server auth,digital signature,key encipherment"),
+    _judged("a kubelet serves no name", _request(_NODE), "kubelet-serving",
+            "server auth,digital signature"),
+    _judged("a kubelet serves mail", _request(_NODE, x509.DNSName("n"), x509.RFC822Name("a@b.c")),
+            "kubelet-serving", "server auth,digital signature"),
+    _deciding("a decision without the right to it",
+              ready=_granted("patch", "certificatesigningrequests", "certificates.k8s.io",
+                             subresource="status")),
+    _deciding("a decision with the right to it", _MAY_APPROVE,
+              ready=_granted("approve", "signers", "certificates.k8s.io",
+                             name="kubernetes.io/kube-apiserver-client")),
     _case(
         "a role beyond one's rights",
         _create(_ROLES, _role("r", _rule("get delete", "pods pods/log"))),
