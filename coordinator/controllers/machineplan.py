@@ -9,7 +9,7 @@ whose InMemoryCluster has gone.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from capim.api import infrastructure as infra
 from capim.api.gvk import NamespacedName
@@ -25,6 +25,9 @@ from coordinator.controllers.patches import (
     without_finalizer,
 )
 from coordinator.controllers.secrets import Authorities
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _CONDITION_OF: Final = {
     Phase.VM: infra.VM_PROVISIONED_CONDITION,
@@ -214,6 +217,8 @@ def _failure_domain(obj: JsonObject, machine_spec: JsonObject) -> str:
 def _done(obj: JsonObject) -> dict[Phase, float]:
     """Return the phases that had ended, with their times, from the conditions."""
     conditions = {phase: get_condition(obj, kind) for phase, kind in _CONDITION_OF.items()}
+    if _moved(obj, conditions.values()):
+        return dict.fromkeys(conditions, parse_time(obj["metadata"]["creationTimestamp"]))
     return {
         phase: parse_time(condition["lastTransitionTime"])
         for phase, condition in conditions.items()
@@ -221,11 +226,20 @@ def _done(obj: JsonObject) -> dict[Phase, float]:
     }
 
 
+def _moved(obj: JsonObject, conditions: Iterable[JsonObject | None]) -> bool:
+    """Say whether a machine ran in another management cluster: clusterctl moves spec without status.
+
+    Its delays are not played again, or clients would find a cluster without its nodes.
+    """
+    return bool((obj.get("spec") or {}).get("providerID")) and not any(conditions)
+
+
 def _created_at(obj: JsonObject) -> float | None:
     """Return when the VM was created, as far as the object remembers."""
     condition = get_condition(obj, infra.VM_PROVISIONED_CONDITION)
     if condition is None:
-        return None
+        moved = Phase.VM in _done(obj)
+        return parse_time(obj["metadata"]["creationTimestamp"]) if moved else None
     if condition["status"] == "True":
         return parse_time(obj["metadata"]["creationTimestamp"])
     if condition.get("reason") == infra.WAITING_FOR_STARTUP_TIMEOUT_REASON:

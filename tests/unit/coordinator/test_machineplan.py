@@ -403,3 +403,35 @@ def test_restore_knows_the_control_plane_without_its_machine() -> None:
     spec = restored_machine(view(infra=obj, machine=None))
     assert spec is not None
     assert spec.control_plane
+
+
+def moved(status: JsonObject) -> JsonObject:
+    """Return a machine as clusterctl makes it anew in another management cluster."""
+    return infra_machine(
+        metadata={"finalizers": []}, spec={"providerID": "in-memory://m1"}, status=status
+    )
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        pytest.param({}, id="nothing-said-yet"),
+        pytest.param(
+            {"conditions": [condition("Paused", "True", "Paused")]}, id="paused-meanwhile"
+        ),
+    ],
+)
+def test_a_moved_machine_is_whole_at_once(status: JsonObject) -> None:
+    spec = restored_machine(view(infra=moved(status), machine=machine(bootstrapped=False)))
+    assert spec is not None
+    assert (spec.created_at, spec.done) == (
+        parse_time(CREATED),
+        dict.fromkeys(Phase, parse_time(CREATED)),
+    )
+
+
+def test_a_moved_machine_that_has_begun_anew_goes_on_where_it_is() -> None:
+    waits = condition("VMProvisioned", "False", "WaitingForStartupTimeout")
+    spec = restored_machine(view(infra=moved({"conditions": [waits]})))
+    assert spec is not None
+    assert spec.done == {}
