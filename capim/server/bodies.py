@@ -26,7 +26,7 @@ from capim.runtime.resourcegroup import DeleteOptions, PatchType
 from capim.server.listing import integer
 from capim.server.options import Cause, dry_run_causes
 from capim.server.routes import Query, is_true, values_of
-from capim.server.yamltext import load
+from capim.server.yamltext import is_printable, load
 from capim.wire import kubeproto
 from capim.wire.gojson import syntax_error
 
@@ -51,6 +51,8 @@ _TYPE_META: Final = (
 #: where a real server's types are registered, as it names the place
 _SCHEME: Final = "pkg/runtime/scheme.go:111"
 _MAP: Final = "map[string]interface {}"
+_CONTROL_CHARACTERS: Final = "yaml: control characters are not allowed"
+_UNPRINTABLE: Final = "special characters are not allowed"  #: as PyYAML says it
 _OPERATIONS: Final = "[]handlers.jsonPatchOp"
 _OPERATIONS_LIMIT: Final = 10_000
 _OPTION_TYPES: Final[dict[str, tuple[type, str]]] = {
@@ -98,7 +100,9 @@ def decode_yaml(data: bytes) -> JsonObject:
     """Decode an object written in YAML, which JSON is too. Raises BodyError: it is none."""
     try:
         body = orjson.loads(data)
-    except ValueError:
+        if not is_printable(data):  # what JSON may hold, and YAML not
+            raise BodyError(f"error converting YAML to JSON: {_CONTROL_CHARACTERS}")
+    except orjson.JSONDecodeError:
         try:
             body = _from_yaml(data)
         except BodyError as error:
@@ -207,6 +211,10 @@ def _from_yaml(data: bytes) -> Any:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise BodyError(f"yaml: line {line}: {error.problem}") from error
+    except yaml.reader.ReaderError as error:
+        if error.reason == _UNPRINTABLE:
+            raise BodyError(_CONTROL_CHARACTERS) from error
+        raise BodyError(f"yaml: {error}") from error
     except (ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
         raise BodyError(f"yaml: {error}") from error
 

@@ -99,6 +99,11 @@ def load(data: bytes) -> Any:
     return orjson.loads(orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS))
 
 
+def is_printable(data: bytes) -> bool:
+    """Tell whether a text in UTF-8 has only characters that YAML allows."""
+    return yaml.reader.Reader.NON_PRINTABLE.search(data.decode()) is None
+
+
 def repeated_keys(data: bytes) -> list[str]:
     """Return a complaint about every key that a map of a document gives again, as Go's decoder words it.
 

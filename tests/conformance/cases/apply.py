@@ -648,6 +648,17 @@ _SCALES: Final = [
         _apply(_DEPLOYMENT + "/scale", _scale(3), "xtra", _FORCE, mask=_CONTROLLED),
         _apply(_DEPLOYMENT, _deployment(4), "four", mask=_CONTROLLED),
     ),
+    *(
+        _plain(
+            f"characters that YAML does not allow, {what}",
+            _apply("/api/v1/namespaces/{ns}/configmaps/a", body),
+        )
+        for what, body in (
+            ("in JSON", '{"apiVersion":"v1","kind":"ConfigMap","data":{"k":"\x7f"}}'),
+            ("in a key", '{"apiVersion":"v1","\x7find":"ConfigMap"}'),
+            ("in YAML", 'apiVersion: v1\nkind: ConfigMap\ndata:\n  k: "\x01"\n'),
+        )
+    ),
     _plain("scale: of what is not there", _apply(_DEPLOYMENT + "/scale", _scale(3))),
     _plain("scale: another kind", _apply(_DEPLOYMENT + "/scale", _deployment(3))),
     _plain("status of what is not there", _apply(_DEPLOYMENT + "/status", _deployment(3))),
