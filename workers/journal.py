@@ -232,7 +232,13 @@ class Journal:
             journal.forgotten = True
             self._dirty.pop(journal, None)
             self._unwritten = [pair for pair in self._unwritten if pair[0] is not journal]
-        self._thread.submit(self._file.forget, uid)
+        self._thread.submit(self._forget, uid)
+
+    def _forget(self, uid: str) -> None:
+        try:
+            strays.forget(self._file, uid)
+        except (OSError, sqlite3.Error, JournalError) as error:  # a later Sync tidies
+            _log.error("journal cannot forget a cluster", uid=uid, error=str(error))
 
     def _restored(self, spec: ClusterSpec, make: Make, rows: list[Row]) -> WorkloadCluster:
         """Return the cluster that was written down. Raises DamageError."""

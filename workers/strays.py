@@ -59,12 +59,25 @@ def take_over(
 def hand_over(mine: JournalFile, uids: Collection[str]) -> None:
     """Write clusters that are another worker's now where it finds them, and let go of them."""
     for uid in uids:
-        digest = hashlib.blake2b(uid.encode(), digest_size=16).hexdigest()
-        path = mine.path.with_name(f"moved-{digest}{mine.path.suffix}")
-        with contextlib.closing(_patiently(path)) as file:
+        with contextlib.closing(_patiently(_way_of(mine, uid))) as file:
             file.forget(uid)
             file.take(uid, mine)
         mine.forget(uid)
+
+
+def forget(mine: JournalFile, uid: str) -> None:
+    """Remove a cluster that is not to come back, also where it was on its way to another worker."""
+    mine.forget(uid)
+    path = _way_of(mine, uid)
+    if path.exists():
+        with contextlib.closing(_patiently(path)) as file:
+            file.remove()
+
+
+def _way_of(mine: JournalFile, uid: str) -> Path:
+    """Return the file of a cluster on its way."""
+    digest = hashlib.blake2b(uid.encode(), digest_size=16).hexdigest()
+    return mine.path.with_name(f"moved-{digest}{mine.path.suffix}")
 
 
 def purge(mine: JournalFile, living: Collection[str], workers: Collection[str]) -> None:

@@ -115,7 +115,10 @@ class Gateway:
             return web.Response()
         self._transports.add(transport)
         await self._trouble()
-        body = await request.read()
+        try:
+            body = await request.read()
+        except ConnectionError:  # cut meanwhile
+            return web.Response()
         failure = self._failure(request.method)
         if failure is not None and self._rng.random() < 0.5:
             return failure

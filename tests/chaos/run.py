@@ -15,7 +15,6 @@ import sqlite3
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -192,11 +191,10 @@ def main(arguments: Iterable[str] | None = None) -> int:
     known = _known(options.results)
     left = [seed for seed in range(first, last) if seed not in known]
     # a process gives its ports and its memory back after some schedules
-    with ProcessPoolExecutor(
-        options.at_once, multiprocessing.get_context("spawn"), max_tasks_per_child=10
-    ) as pool:
-        for done in as_completed([pool.submit(_timed, seed) for seed in left]):
-            seed, known[seed], took_s = done.result()
+    spawning = multiprocessing.get_context("spawn")
+    with spawning.Pool(options.at_once, maxtasksperchild=10) as pool:
+        for seed, found, took_s in pool.imap_unordered(_timed, left):
+            known[seed] = found
             _tell(seed, known[seed], took_s, options.results)
     broken = [seed for seed in range(first, last) if known[seed]]
     print(f"{last - first} schedules, broken: {broken or 'none'}")  # noqa: T201

@@ -351,6 +351,28 @@ def test_a_cluster_that_moved_is_found_by_the_worker_that_has_it_now(tmp_path: P
     assert sorted(file.name for file in tmp_path.glob("*.journal")) == [ours.name, theirs.name]
 
 
+def test_a_cluster_that_is_removed_on_its_way_to_another_worker_leaves_nothing(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "worker-0.journal"
+
+    def on_their_way() -> list[Path]:
+        return list(tmp_path.glob("moved-*"))
+
+    async def scenario(journal: j.Journal) -> None:
+        journal.greet("installation", ("worker-0", "worker-1"))
+        cluster = started(journal.build(spec(), make))
+        journal.touch(cluster)
+        journal.drop(cluster)
+        await journal.tidy(["u1"], complete=True)
+        assert on_their_way()
+        journal.forget("u1")
+
+    run(path, scenario)
+    assert on_their_way() == []
+    assert uids(path) == set()
+
+
 def test_what_is_known_of_a_cluster_that_is_gone_is_removed(tmp_path: Path) -> None:
     path, stray = tmp_path / "worker-0.journal", tmp_path / "worker-9.journal"
 
