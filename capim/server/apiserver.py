@@ -22,6 +22,7 @@ from capim.runtime.rbac import RoleBased
 from capim.server import paths
 from capim.server.access import check_access
 from capim.server.auth import Authenticator
+from capim.server.compression import compressed
 from capim.server.endpoints import Asked, Control, endpoint_of
 from capim.server.handlers import error_response, respond
 from capim.server.http import TEXT, Response
@@ -191,7 +192,7 @@ class ApiServer:
             if answered is None:
                 return 200
             response = answered if writer is None else writer.response(answered)
-            response = self._warned(response, exchange, info)
+            response = compressed(self._warned(response, exchange, info), exchange.headers)
         exchange.respond(response)
         return response.status
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
 import http.client
 import json
 import ssl
@@ -88,10 +89,11 @@ class Server:
 
     def _ask(self, request: Request) -> Answer:
         with self._connection(request) as response:
-            kind = response.getheader("Content-Type") or ""
-            return Answer(
-                response.status, kind, _decode(kind, response.read()), _warnings(response)
-            )
+            kind, data = response.getheader("Content-Type") or "", response.read()
+            if encoding := response.getheader("Content-Encoding"):
+                data = gzip.decompress(data)
+            shown = f"{kind} in {encoding}" if encoding else kind
+            return Answer(response.status, shown, _decode(kind, data), _warnings(response))
 
     def send_until(
         self, request: Request, wanted: Callable[[Answer], Any], timeout_s: float

@@ -11,7 +11,7 @@ from tests.conformance import sides, suite
 if TYPE_CHECKING:
     from tests.conformance.suite import Result
 
-_TIMEOUT_S = 300
+_TIMEOUT_S = 600
 
 
 @pytest.fixture(scope="module")

@@ -73,6 +73,13 @@ _OLD: Final = [version(schema=fields(a=_TEXT), deprecated=True)]
 _LARGE: Final = "x" * 3 * 1024 * 1024
 
 
+_GZIP: Final = {"Accept-Encoding": "gzip"}
+_ANSWERS: Final = {
+    size: {**_MAP, "data": {"a": "x" * 1024 * count}}
+    for size, count in (("large", 130), ("small", 100))
+}
+
+
 def _large(name: str, *steps: Step) -> Case:
     return Case(f"edges: a large body, {name}", list(steps))
 
@@ -127,6 +134,24 @@ CASES: Final = [
                 f"{_ENDPOINTS}?timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan",
                 1,
             ),
+        ],
+    ),
+    *(
+        Case(
+            f"edges: a {size} answer for who accepts {encoding}",
+            [post(_MAPS, body, compare=False), get(_MAPS, headers={"Accept-Encoding": encoding})],
+        )
+        for size, body in _ANSWERS.items()
+        for encoding in ("gzip", "deflate, gzip", "gzip;q=0.5", "identity", "*")
+    ),
+    Case(
+        "edges: large answers of writes in gzip",
+        [
+            post(_MAPS, _ANSWERS["large"], headers=_GZIP),
+            patch(f"{_MAPS}/a", {"data": {"b": "c"}}, headers=_GZIP),
+            patch(f"{_MAPS}/a", {"data": {"b": "d"}}, headers=_GZIP, accept="application/yaml"),
+            get(f"{_MAPS}/a", headers=_GZIP, accept="application/vnd.kubernetes.protobuf"),
+            delete(f"{_MAPS}/a", headers=_GZIP),
         ],
     ),
     _large("a post", post(_MAPS, {**_MAP, "data": {"a": _LARGE}})),
