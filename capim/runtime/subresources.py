@@ -30,6 +30,8 @@ _STATUS_ALONE: Final = frozenset(
         ("storage.k8s.io", "volumeattachments"),
     }
 )
+#: what a resize writes of a container
+_RESIZED: Final = ("resources", "resizePolicy")
 _OPERATORS: Final = {"In": "in", "NotIn": "notin"}
 
 
@@ -166,17 +168,30 @@ def _merge_ephemeral(made: JsonObject, body: JsonObject) -> None:
     made["spec"] = spec
 
 
-def _merge_containers(made: JsonObject, body: JsonObject) -> None:
+def _merge_resources(made: JsonObject, body: JsonObject) -> None:
+    """Take the resources of containers; other containers than there are stay, to be refused."""
     spec: JsonObject = body.get("spec") or {}
-    fields = ("containers", "initContainers")
-    made["spec"] = (made.get("spec") or {}) | {key: spec[key] for key in fields if key in spec}
+    made["spec"] = dict(made.get("spec") or {})
+    for key in ("containers", "initContainers"):
+        given, old = spec.get(key) or [], made["spec"].get(key) or []
+        if [it.get("name") for it in given] == [it["name"] for it in old]:
+            given = [_resized(*both) for both in zip(old, given, strict=True)]
+        if given:
+            made["spec"][key] = given
+        else:
+            made["spec"].pop(key, None)
+
+
+def _resized(container: JsonObject, given: JsonObject) -> JsonObject:
+    rest = {key: value for key, value in container.items() if key not in _RESIZED}
+    return rest | {key: given[key] for key in _RESIZED if key in given}
 
 
 _MERGES: Final[dict[str, Callable[[JsonObject, JsonObject], None]]] = {
     "approval": _merge_approval,
     "ephemeralcontainers": _merge_ephemeral,
     "finalize": _merge_finalizers,
-    "resize": _merge_containers,
+    "resize": _merge_resources,
     "scale": _merge_scale,
     "status": _merge_status,
 }

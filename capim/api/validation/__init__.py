@@ -44,6 +44,10 @@ def view_causes(view: str, obj: JsonObject, old: JsonObject) -> Iterator[Cause]:
         from capim.api.validation import ephemeral  # noqa: PLC0415 - when first needed
 
         yield from ephemeral.causes(obj["spec"], old["spec"])
+    elif view == "resize":
+        from capim.api.validation import resize  # noqa: PLC0415 - when first needed
+
+        yield from resize.causes(obj["spec"], old["spec"])
     elif obj.get("kind") == "CertificateSigningRequest":
         from capim.api.validation import requests  # noqa: PLC0415 - when first needed
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from capim.api import errors
+from capim.api.podqos import qos_class
 from capim.runtime import writes
 from capim.runtime.kinds.limits import apply_limits
 
@@ -155,21 +156,6 @@ def _token_volume(name: str) -> JsonObject:
         {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": own_namespace}]}},
     ]
     return {"name": name, "projected": {"sources": sources, "defaultMode": 420}}
-
-
-def qos_class(spec: JsonObject) -> str:
-    """Return a pod's quality of service: all limited to what they request, nobody says anything, or else."""
-    some, guaranteed = False, True
-    for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
-        held: JsonObject = container.get("resources") or {}
-        limits, requests = held.get("limits") or {}, held.get("requests") or {}
-        named = {"cpu", "memory"} & (limits.keys() | requests.keys())
-        some = some or bool(named)
-        whole = {"cpu", "memory"} <= limits.keys()
-        guaranteed = guaranteed and whole and all(limits[k] == requests.get(k) for k in named)
-    if not some:
-        return "BestEffort"
-    return "Guaranteed" if guaranteed else "Burstable"
 
 
 # --- workloads -------------------------------------------------------------------------------------

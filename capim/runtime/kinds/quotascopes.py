@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from capim.runtime.kinds.admission import qos_class
+from capim.api.podqos import qos_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from capim.api.errors import APIError
-from capim.runtime.kinds.admission import qos_class
+from capim.api.podqos import qos_class
 from capim.runtime.kinds.quotascopes import is_counted
 from capim.runtime.kinds.rules import BuiltinRules
 from capim.runtime.objects import PatchType
@@ -288,3 +288,30 @@ def test_more_than_a_mebibyte_is_not_kept(
         group.create(SERVED[kind], "default", named("a", data=data))
     told = f"{field}: Too long: may not be more than 1048576 bytes"
     assert caught.value.message.endswith(told)
+
+
+@pytest.mark.parametrize(
+    ("resources", "told"),
+    [
+        pytest.param({"requests": {"cpu": "2"}}, "", id="more"),
+        pytest.param({}, "resource requests cannot be removed", id="removed"),
+        pytest.param({"requests": {"cpu": "1", "storage": "1"}}, "only cpu and memory", id="other"),
+        pytest.param({"requests": {"cpu": "0"}}, "QOS Class may not change", id="quality"),
+        pytest.param({"requests": {"cpu": "-1"}}, "must be greater than or equal to 0", id="less"),
+    ],
+)
+def test_a_resize_keeps_a_pods_quality(
+    group: ResourceGroup, resources: dict[str, Any], told: str
+) -> None:
+    pod(group, "a", **ASKING)
+    name = ASKING["containers"][0]["name"]
+    spec = {"containers": [{"name": name, "image": "other", "resources": resources}]}
+    body = named("a", spec=spec)
+    if not told:
+        made = group.update(SERVED["pods"], "default", "a", body, subresource="resize").json()
+        (container,) = made["spec"]["containers"]
+        assert (container["resources"], container["image"] == "other") == (resources, False)
+        return
+    with pytest.raises(APIError) as caught:
+        group.update(SERVED["pods"], "default", "a", body, subresource="resize")
+    assert told in caught.value.message
