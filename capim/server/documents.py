@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from capim.server.routes import Query
 
 _JSON_RANGES: Final = ("", "*/*", "application/*", "application/json")
-_SWAGGER_PROTOBUF: Final = (
-    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
-    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
-)
+#: by the version of OpenAPI, and how its `@` may be written
+_PROTOBUF: Final = {
+    version: tuple(
+        f"application/com.github.proto-openapi.spec.{version}{at}v1.0+protobuf" for at in "@."
+    )
+    for version in ("v2", "v3")
+}
 _VARY: Final = ((b"Vary", b"Accept"),)
 _CHECK_AGAIN: Final = ((b"Cache-Control", b"no-cache, private"),)
 _FOR_EVER: Final = ((b"Cache-Control", b"public, immutable"),)
@@ -50,20 +53,22 @@ def openapi_response(exchange: Exchange, path: str, query: Query, openapi: OpenA
     known_by = openapi.hash_of(root)
     if known_by is None:
         return Response(404, b"", b"", _CHECK_AGAIN)
-    if not _reads_json(exchange.headers.get(b"accept", b"")):
+    wanted = _form(exchange.headers.get(b"accept", b""), "v3")
+    if wanted is None:
         return Response(406, b"", b"", _VARY)
     asked_for = query.get("hash", "")
     if asked_for and asked_for != known_by:
         target = f"{path}?hash={known_by}".encode()
         return Response(301, b"", headers=((b"Location", target), *_VARY))
     caching = _FOR_EVER if asked_for else _CHECK_AGAIN
-    return packed_response(exchange, openapi.group_version(root), (*caching, *_VARY))
+    document = openapi.group_version(root, protobuf=bool(wanted))
+    return packed_response(exchange, document, (*caching, *_VARY))
 
 
 def _swagger_response(exchange: Exchange, openapi: OpenApi) -> Response:
     """Answer `/openapi/v2`: JSON, or protobuf where a client prefers it."""
     headers = (*_CHECK_AGAIN, *_VARY)
-    wanted = _swagger_form(exchange.headers.get(b"accept", b""))
+    wanted = _form(exchange.headers.get(b"accept", b""), "v2")
     if wanted is None:
         return Response(406, b"", b"", headers)
     etag = swagger.etag_of(openapi)
@@ -72,13 +77,13 @@ def _swagger_response(exchange: Exchange, openapi: OpenApi) -> Response:
     return packed_response(exchange, swagger.documents(openapi)[wanted], headers)
 
 
-def _swagger_form(accept: bytes) -> int | None:
-    """Return the place of the first form that a client takes among `swagger.Documents`."""
+def _form(accept: bytes, version: str) -> int | None:
+    """Return the first form that a client takes: 0 for JSON, 1 for protobuf, None for no form there is."""
     for part in accept.decode("latin-1").split(","):
         name = part.partition(";")[0].strip()
         if name in _JSON_RANGES:
             return 0
-        if name in _SWAGGER_PROTOBUF:
+        if name in _PROTOBUF[version]:
             return 1
     return None
 
@@ -100,8 +105,3 @@ def names_tag(if_none_match: bytes, etag: bytes) -> bool:
     """Tell whether an If-None-Match header covers an entity tag, weak or strong."""
     tags = [tag.strip().removeprefix(b"W/") for tag in if_none_match.split(b",")]
     return etag in tags or tags == [b"*"]
-
-
-def _reads_json(accept: bytes) -> bool:
-    ranges = (part.partition(";")[0].strip() for part in accept.decode("latin-1").split(","))
-    return any(name in _JSON_RANGES for name in ranges)

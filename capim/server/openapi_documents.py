@@ -17,6 +17,7 @@ import orjson
 
 from capim.server.openapi import paths_of
 from capim.server.openapi_schemas import closure, custom_schemas
+from capim.wire.openapi3proto import encode_document
 
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
@@ -27,6 +28,7 @@ _KEPT: Final = 64
 _LEVEL: Final = 5
 #: of the kube-apiserver whose documents these are
 _INFO: Final = {"title": "Kubernetes", "version": "1.35"}
+_PROTOBUF: Final = b"application/com.github.proto-openapi.spec.v3.v1.0+protobuf"
 _CUSTOM_INFO: Final = {"title": "Kubernetes CRD Swagger", "version": "v0.1.0"}
 _BEARER: Final = {
     "type": "apiKey",
@@ -83,9 +85,10 @@ class OpenApi:
             parts[resources[0].custom][root] = resources
         return parts
 
-    def group_version(self, root: str) -> Packed:
-        """Return the document of a group version that has a hash."""
-        return _group_version(root, _Resources(self._roots[root], self._hashes[root]))
+    def group_version(self, root: str, *, protobuf: bool = False) -> Packed:
+        """Return the document of a group version that has a hash, in JSON or in protobuf."""
+        key = _Resources(self._roots[root], self._hashes[root])
+        return (_group_version_protobuf if protobuf else _group_version)(root, key)
 
 
 class _Resources:
@@ -119,6 +122,13 @@ def _group_version(root: str, key: _Resources) -> Packed:
         b"application/json",
         b'"%b"' % key.made_from.encode(),
     )
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def _group_version_protobuf(root: str, key: _Resources) -> Packed:
+    json = _group_version(root, key)
+    document = encode_document(orjson.loads(json.body))
+    return Packed(gzip.compress(document, _LEVEL, mtime=0), _PROTOBUF, json.etag)
 
 
 def group_version_document(root: str, resources: list[Resource]) -> JsonObject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from capim.api.resources import WORKLOAD_RESOURCES
 from capim.runtime.customresources import resources_of
-from capim.server import descriptions
+from capim.server import descriptions, swagger
 from capim.server.openapi_documents import OpenApi, fingerprint, group_version_document
 from tests.support.memory import MemoryClient, make_api
 
@@ -207,6 +208,36 @@ def test_a_document_is_sent_packed_or_not_at_all(client: MemoryClient) -> None:
     assert packed.headers["Content-Encoding"] == "gzip"
     known = client.ask("GET", path, **{"If-None-Match": plain.headers["Etag"]})
     assert (known.status, known.body) == (304, b"")
+
+
+def test_a_document_in_protobuf(client: MemoryClient) -> None:
+    path = "/openapi/v3/apis/policy/v1"
+    protobuf = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf"
+    answer = client.ask("GET", path, Accept=f"{protobuf}, application/json")
+    assert answer.headers["Content-Type"] == protobuf.replace("@", ".")
+    assert answer.body.startswith(b"\n\x053.0.0")
+    assert b"io.k8s.api.policy.v1.PodDisruptionBudgetList" in answer.body
+    assert answer.headers["Etag"] == client.ask("GET", path).headers["Etag"]
+
+
+def test_every_field_of_a_schema_can_be_written() -> None:
+    words = {"externalDocs": {"url": "u"}, "example": {"a": 1}, "maxProperties": 2, "format": "f"}
+    inner = {"type": "array", "items": {"type": "string"}, "uniqueItems": False, **words}
+    whole = {
+        "type": "object",
+        "properties": {"a": inner},
+        "not": {"required": ["b"]},
+        "anyOf": [{"minLength": 1, "maxLength": 2, "pattern": "p"}],
+        "additionalProperties": {"type": "number", "minimum": 1, "exclusiveMaximum": True},
+    }
+    definition = copy.deepcopy(DEFINITION)
+    definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = whole  # type: ignore[index]
+    resources = resources_of(definition)
+    openapi = OpenApi(WORKLOAD_RESOURCES.adding(*resources))
+    root = "apis/example.com/v1"
+    assert openapi.hash_of(root)
+    assert b"com.example.v1.Thing" in openapi.group_version(root, protobuf=True).body
+    assert b"com.example.v1.Thing" in swagger.documents(openapi).protobuf.body
 
 
 @pytest.mark.parametrize(
