@@ -55,7 +55,10 @@ NOTES = {
     (
         "apiregistration.k8s.io",
         "apiservices",
-    ): "nothing is aggregated but `metrics.k8s.io`, with usage that is made up",
+    ): (
+        "nothing is aggregated but `metrics.k8s.io`, with usage that is made up, once its APIService is "
+        "applied: a new cluster of kubeadm has none either, and `kubectl top` says so"
+    ),
     ("authentication.k8s.io", "selfsubjectreviews"): "answered",
     ("authentication.k8s.io", "tokenreviews"): "answered for service accounts' tokens",
     **dict.fromkeys(
