@@ -1,7 +1,7 @@
 """ValidatingAdmissionPolicies: rules of a cluster's owner about what clients write and delete.
 
 A policy is judged where a binding of it takes a request; the simulation's own writes are nobody's
-request. Departures: no `authorizer`, no `request.dryRun`, no audit annotations (nothing is audited),
+request. Departures: no `authorizer`, no `request.options`, no audit annotations (nothing is audited),
 no checking of expressions against the types of built-in kinds, and of several versions of a kind
 the one that was sent is judged. Source: k8s.io/apiserver, `pkg/admission/plugin/policy`.
 """
@@ -51,6 +51,7 @@ class Policies:
         self._changed: dict[str, None] = {}  # names of policies, an ordered set
         #: whose request is being answered; None: nobody's, so that no policy is asked
         self.user: User | None = None
+        self.dry_run = False  #: that request is only tried
 
     @property
     def asked(self) -> bool:
@@ -107,7 +108,10 @@ class Policies:
                 yield _Denial(f"failed to configure binding: {error}")
             return
         for params in found:
-            data = request.data() | {"params": params, "namespaceObject": namespace}
+            data = request.data(dry_run=self.dry_run) | {
+                "params": params,
+                "namespaceObject": namespace,
+            }
             yield from _judged(policy, data)
 
     def _namespace_of(self, request: Request) -> JsonObject | None:

@@ -40,7 +40,7 @@ class Request:
         namespace, name = metadata.get("namespace", ""), metadata["name"]
         return cls(resource, subresource, operation, namespace, name, body, old, user)
 
-    def data(self) -> dict[str, Any]:
+    def data(self, *, dry_run: bool = False) -> dict[str, Any]:
         """Return what expressions know of the request."""
         group, version, kind = self.resource.gvk
         resource = {"group": group, "version": version, "resource": self.resource.plural}
@@ -56,6 +56,7 @@ class Request:
             "namespace": self.namespace,
             "operation": self.operation,
             "userInfo": self.user.info(),
+            "dryRun": dry_run,
         }
         return {"object": self.body, "oldObject": self.old, "request": request}
 

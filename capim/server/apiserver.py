@@ -241,6 +241,7 @@ class ApiServer:
         endpoint = endpoint_of(info)
         if endpoint is None:
             self._group.admitting.policies.user = user
+            self._group.admitting.policies.dry_run = "dryRun" in info.query
             try:
                 return respond(exchange, info, self._group)
             finally:

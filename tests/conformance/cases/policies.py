@@ -184,6 +184,17 @@ CASES: Final[list[Case]] = [
         patch(f"{_MAPS}/a", {"data": {"z": "y"}}),
     ),
     _case(
+        "what is only tried",
+        _in_force(
+            _policy("request.dryRun || !('bad' in object.data)"),
+            _binding(),
+            post(_MAPS, _map("p", bad="x")),
+        ),
+        post(f"{_MAPS}?dryRun=All", _map(bad="x")),
+        _BAD,
+        _FINE,
+    ),
+    _case(
         "old objects",
         _in_force(
             _policy(_GOOD, "oldObject == null || object.data.keep == oldObject.data.keep"),

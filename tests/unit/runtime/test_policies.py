@@ -146,3 +146,16 @@ def test_expressions_are_checked_against_what_a_request_has(
         group.create(policies, "", named("q", spec=spec))
     assert told in caught.value.message
     assert "*error*" not in caught.value.message
+
+
+def test_policies_know_what_is_only_tried(group: ResourceGroup) -> None:
+    policies = group.resources.by_gvr(GVR(GROUP, "v1", "validatingadmissionpolicies"))
+    assert policies is not None
+    body = group.get(policies, "", "p").json()
+    body["spec"]["validations"] = [{"expression": "request.dryRun"}]
+    group.update(policies, "", "p", body)
+    group.admitting.policies.user = SOMEBODY
+    with pytest.raises(APIError, match="denied request"):
+        group.create(secrets(group), "default", named("a"))
+    group.admitting.policies.dry_run = True
+    assert group.create(secrets(group), "default", named("a"), dry_run=True).name == "a"
