@@ -6,14 +6,18 @@ exist is refused before it is missed. Only a server that authorizes pays for thi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-from capim.api.errors import APIError, qualified
+from capim.api.errors import APIError, forbidden, qualified
+from capim.api.kubernetes_versions import lookup
 from capim.runtime.authorization import Attributes
 from capim.server.routes import is_true, parse_query
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from capim.api.identity import User
     from capim.runtime.authorization import Authorizer
     from capim.server.http import Exchange
@@ -27,11 +31,15 @@ _VERBS: Final = {
     "DELETE": "delete",
 }
 _NAMESPACE_SUBRESOURCES: Final = frozenset({"status", "finalize"})
+_TUNNELS: Final = frozenset({"attach", "exec", "portforward"})
+_TUNNEL_CREATES: Final = 35
 _HTML: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
-def check_access(authorizer: Authorizer, user: User, exchange: Exchange) -> None:
-    """Let a request pass or not.
+def check_access(
+    authorizer: Authorizer, user: User, exchange: Exchange, version: Callable[[], str]
+) -> None:
+    """Let a request pass or not; `version` is the cluster's Kubernetes version.
 
     Raises:
         APIError: Forbidden.
@@ -40,6 +48,17 @@ def check_access(authorizer: Authorizer, user: User, exchange: Exchange) -> None
     decision = authorizer.authorize(asked)
     if not decision.allowed:
         raise refusal(asked, decision.reason)
+    if asked.subresource in _TUNNELS and asked.verb == "get" and asked.resource == "pods":
+        _check_tunnel(authorizer, asked, version())
+
+
+def _check_tunnel(authorizer: Authorizer, asked: Attributes, version: str) -> None:
+    """A WebSocket comes by GET and does what a POST does: from 1.35 on it takes the right to create."""
+    if lookup(version).line.minor < _TUNNEL_CREATES:
+        return
+    decision = authorizer.authorize(replace(asked, verb="create"))
+    if not decision.allowed:
+        raise forbidden("pods", "", asked.name, decision.reason)
 
 
 def attributes_of(user: User, method: str, target: str) -> Attributes:

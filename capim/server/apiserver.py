@@ -158,7 +158,7 @@ class ApiServer:
         ):
             user = impersonated(user, headers, authorizer)
         if self._authorizes:
-            check_access(authorizer, user, exchange)
+            check_access(authorizer, user, exchange, self._served.kubernetes_version)
         return user
 
     def _parse(self, exchange: Exchange) -> RequestInfo | PathInfo:

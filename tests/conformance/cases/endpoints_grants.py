@@ -367,6 +367,17 @@ CASES: Final[list[Case]] = [
         _rule("patch", "*/scale", "apps"),
         ready=_granted("get", "pods", "", subresource="log"),
     ),
+    _subresource(
+        "a tunnel by GET",
+        [
+            get(f"{_PODS}/p/portforward?ports=80", headers=_LENA),
+            get(f"{_PODS}/p/exec?command=ls", headers=_LENA),
+            get(f"{_PODS}/p/attach", headers=_LENA),
+            get(f"{_PODS}/p/log", headers=_LENA),
+        ],
+        _rule("get", "pods/portforward pods/exec pods/attach pods/log"),
+        ready=_granted("get", "pods", "", subresource="portforward"),
+    ),
     _case(
         "acting as others takes rights",
         post(

@@ -25,10 +25,11 @@ def client() -> MemoryClient:
     return MemoryClient(make_api())
 
 
-def guarded(peer: User = BOB) -> MemoryClient:
+def guarded(peer: User = BOB, version: str = "v1.32.1") -> MemoryClient:
     """Return a client of a cluster in which bob may read pods of `default`, and nobody else anything."""
-    served = make_served()
-    rules = [{"verbs": ["get", "list"], "apiGroups": [""], "resources": ["pods", "pods/log"]}]
+    served = replace(make_served(), kubernetes_version=lambda: version)
+    readable = ["pods", "pods/log", "pods/portforward"]
+    rules = [{"verbs": ["get", "list"], "apiGroups": [""], "resources": readable}]
     role = {"metadata": {"name": "reader"}, "rules": rules}
     served.group.create(resource("roles", RBAC), "default", role)
     reference = {"apiGroup": RBAC, "kind": "Role", "name": "reader"}
@@ -107,6 +108,13 @@ def test_roles_decide_what_passes() -> None:
     unknown = client.ask("GET", "/apis/none/v1/things").json()
     assert unknown["details"] == {"group": "none", "kind": "things"}
     assert client.ask("PUT", "/metrics").json()["details"] == {}
+
+
+@pytest.mark.parametrize(("version", "status"), [("v1.34.9", 405), ("v1.35.0", 403)])
+def test_a_tunnel_by_get_takes_the_right_to_create_from_1_35_on(version: str, status: int) -> None:
+    client = guarded(version=version)  # whose server makes no tunnels
+    path = "/api/v1/namespaces/default/pods/none/portforward?ports=80"
+    assert client.ask("GET", path).status == status
 
 
 def test_everybody_known_may_look_around_where_roles_decide() -> None:
