@@ -113,6 +113,8 @@ def test_a_lease_that_ran_out_is_taken_and_its_old_holder_loses() -> None:
             assert await second._try()
             with pytest.raises(LeadershipLostError, match="another coordinator"):
                 await first.hold()
+            await first.release()  # as it does when it ends
+            assert api.read(LEASES, LEASE_NAME)["spec"]["holderIdentity"] == "two"
 
     asyncio.run(scenario())
 
