@@ -155,12 +155,12 @@ class Gateway:
     ) -> web.StreamResponse:
         headers = {k: v for k, v in answer.headers.items() if k.lower() not in _OF_CONNECTION}
         response = web.StreamResponse(status=answer.status, headers=headers)
-        await response.prepare(request)
-        if "watch" not in request.query:
-            await self._copy(answer, response)
-        elif not await self._watched(answer, response):
-            await response.write(json.dumps(_EXPIRED).encode() + b"\n")
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError):  # cut meanwhile
+            await response.prepare(request)
+            if "watch" not in request.query:
+                await self._copy(answer, response)
+            elif not await self._watched(answer, response):
+                await response.write(json.dumps(_EXPIRED).encode() + b"\n")
             await response.write_eof()
         return response
 
