@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: Without a ping for so long (three intervals) the worker introduces itself again, and again.
 _SILENCE_S: Final = 3.0
 _REGISTER_EVERY_S: Final = 0.5
+#: A clock that falls behind the steady one by more between two looks was set; less is steering.
+_CLOCK_STEP_S: Final = 0.2
 
 #: Until a coordinator's Welcome says otherwise.
 _ORPHAN_AFTER_S: Final = 60.0
@@ -212,6 +214,7 @@ class WorkerState:
         self._keeper = keeper or NoKeeper()
         self._orphan_after_s = _ORPHAN_AFTER_S
         self._steady = steady
+        self._ahead_s = clock() - steady()  #: changes when the clock is set
         self._heard_at = steady()
         self._registered_at = steady()
         self._must_register = True
@@ -230,6 +233,7 @@ class WorkerState:
             return
         self.epoch = command.epoch
         self._heard_at = self._steady()
+        self._look_at_clock()
         match command:
             case m.Welcome():
                 self._orphan_after_s = command.orphan_after_s
@@ -426,6 +430,16 @@ class WorkerState:
             yield Send(m.ListenerChanged(self.name, self.life, status))
 
     # --- time ---
+
+    def _look_at_clock(self) -> None:
+        """Plan anew when the clock was set back; heartbeats ask for it every second."""
+        before, self._ahead_s = self._ahead_s, self._clock() - self._steady()
+        if self._ahead_s > before - _CLOCK_STEP_S:
+            return
+        for key, held in self.clusters.items():
+            held.cluster.clock_set_back()
+            self._planned.pop(key, None)
+            self._schedule(key)
 
     def _schedule(self, key: NamespacedName) -> None:
         deadline = self.clusters[key].cluster.next_deadline()

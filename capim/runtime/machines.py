@@ -53,6 +53,11 @@ class SimulatedMachine:
             for phase in self.phases
         }
 
+    def begin_by(self, now: float) -> None:
+        """Let nothing of its past be later than now."""
+        self.created_at = min(self.created_at, now)
+        self.done = {phase: min(at, now) for phase, at in self.done.items()}
+
     def check_version(self) -> None:
         """Note that the machine cannot become a Node of a version that is none."""
         self.failed.pop(Phase.NODE, None)

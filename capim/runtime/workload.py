@@ -283,6 +283,14 @@ class WorkloadCluster:
             due.append(controllers_due)
         return min(due, default=None)
 
+    def clock_set_back(self) -> None:
+        """Plan anew: what happened while the clock was ahead happened now, or it would be waited for."""
+        for name, machine in self._machines.items():
+            machine.begin_by(self._clock())
+            self._note_change(name)
+            self._schedule(machine)
+        self._controllers.clock_set_back()
+
     def advance(self) -> list[MachineProgress]:
         """Do all that is due now, in the order of its times; returns the machines that changed.
 

@@ -73,6 +73,12 @@ class WorkQueue(Generic[Key]):
         self.add_at(key, now + delay_s)
         return delay_s
 
+    def hurry(self) -> None:
+        """Hand out every delayed key now."""
+        delayed, self._due = list(self._due), {}
+        for key in delayed:
+            self.add(key)
+
     def forget(self, key: Key) -> None:
         """Begin the key's backoff anew: it succeeded."""
         self._failures.pop(key, None)

@@ -44,6 +44,10 @@ class ControllerManager:
         if simulation is not Simulation.OFF:
             group.on_lease_read = self._refresh_leases
 
+    def clock_set_back(self) -> None:
+        """Look at everything that waits: its times are of a clock that was ahead."""
+        self._queue.hurry()
+
     def next_deadline(self) -> float | None:
         """Return when `run` has something to do (the past: now), None for never."""
         return 0.0 if len(self._queue) else self._queue.next_due()

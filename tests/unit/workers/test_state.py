@@ -242,6 +242,22 @@ def test_a_wall_clock_that_is_set_is_no_silence_of_the_coordinator(
     assert len(reports(worker.tick_at(0.2), m.Register)) == 1
 
 
+def test_what_waits_for_a_clock_that_was_ahead_goes_on_when_it_is_set_right(worker: Worker) -> None:
+    worker.clock.advance(3600.0)
+    worker.sync(machine(startup=SLOW))
+    worker.tick_at(9.0)
+    worker.clock.advance(-3600.0)
+    worker.take(m.Ping(EPOCH))
+    assert worker.state.wait_s() <= 10.0
+    phases = {
+        phase
+        for _ in range(20)
+        for one in reports(worker.tick_at(1.0), m.MachineProgressed)
+        for phase in one.progress.done  # type: ignore[union-attr]
+    }
+    assert Phase.API_SERVER in phases
+
+
 def test_a_refused_report_makes_the_worker_ask_for_a_sync(worker: Worker) -> None:
     worker.sync(machine())
     worker.tick_at(1.0)
