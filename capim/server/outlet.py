@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+#: of one connection; above it no more of its requests are answered until the disk has come after
+HELD_BYTES: Final = 1 << 20
 #: in place of bytes: the connection is to be closed here
 _CLOSE: Final = None
 
@@ -40,8 +42,12 @@ class Barrier(Protocol):
 class Outlet(asyncio.Transport):
     """A transport with a gate. One loop, no lock."""
 
-    def __init__(self, transport: asyncio.Transport, barrier: Barrier) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, barrier: Barrier, owner: asyncio.BaseProtocol | None
+    ) -> None:
         super().__init__()
+        self._owner = owner
+        self._full = False  #: so much is held back that the owner was told to wait
         self._transport = transport
         self._barrier = barrier
         self._held: deque[tuple[int, bytes | None]] = deque()
@@ -80,6 +86,9 @@ class Outlet(asyncio.Transport):
     def _hold(self, position: int, data: bytes | None) -> None:
         self._held.append((position, data))
         self._held_bytes += len(data or b"")
+        if self._held_bytes > HELD_BYTES and not self._full and self._owner is not None:
+            self._full = True
+            self._owner.pause_writing()
         if position != self._asked:
             self._asked = position
             self._barrier.when_saved(position, self._release)
@@ -95,6 +104,9 @@ class Outlet(asyncio.Transport):
             else:
                 self._held_bytes -= len(data)
                 self._transport.write(data)
+        if self._full and self._owner is not None and self._held_bytes <= HELD_BYTES // 2:
+            self._full = False
+            self._owner.resume_writing()
 
     # --- the rest is the transport's own ---
 
@@ -119,6 +131,11 @@ class Outlet(asyncio.Transport):
         return self._transport.get_extra_info(name, default)
 
 
-def outlet(transport: asyncio.Transport, barrier: Barrier | None) -> asyncio.Transport:
-    """Return a transport that keeps to the barrier, if there is one."""
-    return transport if barrier is None else Outlet(transport, barrier)
+def outlet(
+    transport: asyncio.Transport, barrier: Barrier | None, owner: asyncio.BaseProtocol | None = None
+) -> asyncio.Transport:
+    """Return a transport that keeps to the barrier, if there is one.
+
+    `owner` is told to wait when too much is held back, as when its client does not read.
+    """
+    return transport if barrier is None else Outlet(transport, barrier, owner)

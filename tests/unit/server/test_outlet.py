@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from capim.server.outlet import outlet
+from capim.server.outlet import HELD_BYTES, outlet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +66,34 @@ def test_what_tells_of_nothing_new_goes_at_once() -> None:
     gate.close()
     assert wire.done == ["a", "lines [b'b', b'c']", "close"]
     assert outlet(wire, None) is wire
+
+
+class Owner(asyncio.Protocol):
+    """Remembers when it is to wait."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def pause_writing(self) -> None:
+        self.told.append("pause")
+
+    def resume_writing(self) -> None:
+        self.told.append("resume")
+
+
+def test_owner_waits_while_too_much_is_held_back() -> None:
+    owner, wall = Owner(), Wall()
+    gate = outlet(Wire(), wall, owner)
+    for position in range(1, 5):
+        wall.position = position
+        gate.write(bytes(HELD_BYTES // 2))
+    assert owner.told == ["pause"]
+    wall.save(2)
+    assert owner.told == ["pause"]
+    wall.save(4)
+    assert owner.told == ["pause", "resume"]
+    gate.write(b"more")
+    assert owner.told == ["pause", "resume"]
 
 
 def test_what_may_tell_of_it_waits_in_order() -> None:
