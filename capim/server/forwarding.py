@@ -1,7 +1,7 @@
 """pods/portforward of the fake pods: which of a cluster's own servers a forwarded port reaches.
 
-`etcd-<node>` answers on 2379 with that member's etcd, `kube-apiserver-<node>` on its port with the API
-server, each behind its own TLS as in a real control plane. Other pods run nothing.
+In kube-system `etcd-<node>` answers on 2379 with that member's etcd, `kube-apiserver-<node>` on its port
+with the API server, each behind its own TLS as in a real control plane. Other pods run nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from capim.server.routes import RequestInfo
     from capim.server.tls import Contexts
 
+_NAMESPACE: Final = "kube-system"
 _ETCD_PORT: Final = 2379
 _API_PORT: Final = 6443
 
@@ -65,16 +66,18 @@ class Forwarder:
         def session(transport: asyncio.Transport) -> TunnelSession:
             return TunnelSession.over(
                 transport,
-                lambda port, _: self._server(pod, port),
+                lambda port, _: self._server(namespace, pod, port),
                 websocket=websocket,
                 pod=f"{namespace}/{pod}",
             )
 
         exchange.upgrade(reply.headers, session)
 
-    def _server(self, pod: str, port: int) -> asyncio.Protocol | None:
+    def _server(self, namespace: str, pod: str, port: int) -> asyncio.Protocol | None:
         """Make the TLS server behind a pod's port; None: nothing listens there."""
         context: ssl.SSLContext | None = None
+        if namespace != _NAMESPACE:
+            return None  # a namesake that anybody may have made
         if port == _ETCD_PORT and pod.startswith("etcd-"):
             context = self._contexts.etcd(pod.removeprefix("etcd-"))
         elif port in {_API_PORT, self._api_port()} and pod.startswith("kube-apiserver-"):

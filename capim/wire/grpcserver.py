@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 #: etcd's member and maintenance requests have tens of bytes; etcd's own bound is 1.5 MiB for values
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_STREAMS: Final = 100
+#: streams that a client may give up; controllers do so when a deadline passes, once a minute at most
+MAX_RESETS: Final = 1000
+#: of a frame or header block that does not become whole: h2 looks at the length of a frame, 16 MiB at
+#: most, when it has all of it; 16 KiB is what we allow
+MAX_SILENT_BYTES: Final = 64 * 1024
 _PREFIX: Final = struct.Struct(">BI")
 
 
@@ -90,6 +95,8 @@ class GrpcConnection:
         )
         self._h2.update_settings({h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: MAX_STREAMS})
         self._h2.initiate_connection()
+        self._resets = 0
+        self._silent_bytes = 0  #: since h2 last understood something
         self.closed = False
 
     def receive_data(self, data: bytes) -> None:
@@ -101,7 +108,11 @@ class GrpcConnection:
         if self.closed:
             return
         try:
-            for event in self._h2.receive_data(data):
+            events = self._h2.receive_data(data)
+            self._silent_bytes = 0 if events else self._silent_bytes + len(data)
+            if self._silent_bytes > MAX_SILENT_BYTES:
+                self._give_up(h2.errors.ErrorCodes.FRAME_SIZE_ERROR)
+            for event in events:
                 self._on_event(event)
             for stream_id in list(self._calls):
                 self._advance(stream_id)
@@ -119,6 +130,10 @@ class GrpcConnection:
             self._h2.close_connection()
             self._terminate()
 
+    def _give_up(self, code: h2.errors.ErrorCodes) -> None:
+        self._h2.close_connection(code)
+        self._terminate()
+
     def _terminate(self) -> None:
         self.closed = True
         self._calls.clear()
@@ -134,6 +149,9 @@ class GrpcConnection:
                     call.ended = True
             case h2.events.StreamReset():
                 self._calls.pop(event.stream_id, None)
+                self._resets += 1
+                if self._resets > MAX_RESETS:
+                    self._give_up(h2.errors.ErrorCodes.ENHANCE_YOUR_CALM)
             case h2.events.ConnectionTerminated():
                 self._terminate()
             case _:

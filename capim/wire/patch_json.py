@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+import orjson
+
 from capim.wire.patch_values import BAD_REQUEST, PatchError, copied, same
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 _TOO_LARGE: Final = 413
 _OPERATIONS_MAX: Final = 10_000  # kube-apiserver's maxJSONPatchOperations
+#: what copies may add, in bytes of JSON: each can double a document
+_COPIED_MAX: Final = 3 << 20
 _INDEX: Final = re.compile(r"[+-]?[0-9]{1,18}")
 
 Container: TypeAlias = dict[str, Any] | list[Any]
@@ -39,7 +43,12 @@ def json_patch(obj: JsonObject, ops: Any) -> JsonObject:
         )
     try:
         document: Container = copied(obj)
+        copied_bytes = 0
         for op in ops:
+            if op.get("op") == "copy":
+                copied_bytes += _copy_bytes(document, op)
+                if copied_bytes > _COPIED_MAX:
+                    raise PatchError(f"copies of {copied_bytes} bytes, limit {_COPIED_MAX}")
             document = _apply(document, op)
     except RecursionError:
         raise PatchError("the object would be nested too deeply") from None
@@ -89,6 +98,11 @@ def _move(document: Container, op: JsonObject) -> Container:
     target, key = _find(document, op, "path")
     _insert(target, key, value, op)
     return document
+
+
+def _copy_bytes(document: Container, op: JsonObject) -> int:
+    source, key = _find(document, op, "from")
+    return len(orjson.dumps(_read(source, key, op)))
 
 
 def _copy(document: Container, op: JsonObject) -> Container:

@@ -66,8 +66,9 @@ __all__ = [
     "WindowUpdated",
 ]
 
-#: Streams a peer may have open at once: kubectl needs two a forwarded TCP connection.
-MAX_STREAMS: Final = 1024
+#: Streams a peer may have open at once: kubectl needs two a forwarded TCP connection, and behind each
+#: pair stands a TLS connection that costs us 50 KiB.
+MAX_STREAMS: Final = 256
 
 _WORD: Final = struct.Struct("!I")
 _TWO_WORDS: Final = struct.Struct("!II")
