@@ -24,8 +24,8 @@ from capim.server.access import check_access
 from capim.server.auth import Authenticator
 from capim.server.compression import compressed
 from capim.server.endpoints import Asked, Control, endpoint_of
+from capim.server.exchange import TEXT, Response
 from capim.server.handlers import error_response, respond
-from capim.server.http import TEXT, Response
 from capim.server.impersonation import impersonated
 from capim.server.listing import parse_selectors
 from capim.server.metrics import RequestLabels

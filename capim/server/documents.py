@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from capim.server import swagger
-from capim.server.http import TEXT, Response
+from capim.server.exchange import TEXT, Response
 from capim.server.openapi_documents import INDEX
 
 if TYPE_CHECKING:

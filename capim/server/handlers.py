@@ -14,8 +14,8 @@ from capim.runtime.listing import list_body
 from capim.runtime.typed import UnreadableError
 from capim.server.applying import apply, manager_of
 from capim.server.bodies import APPLY, decode_delete_options, decode_patch, media_type_of
+from capim.server.exchange import PAGE_NOT_FOUND, Response
 from capim.server.fieldvalidation import PatchCheck, request_object
-from capim.server.http import PAGE_NOT_FOUND, Response
 from capim.server.listing import (
     check_version,
     exact_version,

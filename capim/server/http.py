@@ -11,13 +11,14 @@ of a head are in `httphead`.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import httptools
 
+from capim.server.exchange import TOO_MANY_REQUESTS, Application, Exchange, Response, Session
 from capim.server.httphead import (
     HEADER_LIMIT_BYTES,
     HEADER_OVERHEAD_BYTES,
@@ -25,111 +26,39 @@ from capim.server.httphead import (
     check_head,
     path_of,
 )
+from capim.server.shares import LATE_BYTES, Pace
 from capim.server.streams import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from capim.server.shares import Share
+
+__all__ = [
+    "BODY_LIMIT_BYTES",
+    "Application",
+    "Exchange",
+    "HttpConnection",
+    "Response",
+    "Session",
+]
+
 BODY_LIMIT_BYTES: Final = 3 << 20
 _PIPELINE_LIMIT: Final = 16
 #: below this a copy into one write is cheaper than a TLS record more
 _JOIN_LIMIT_BYTES: Final = 64 << 10
-_UPGRADE_REFUSED: Final = "the request cannot be upgraded"
+#: a larger answer leaves in pieces of this size, which cost as much as some GETs
+_PIECE_BYTES: Final = 256 << 10
+#: input of one step, where there is a share of the loop: some requests, frames, or a part of a body
+_HEAD_SLICE_BYTES: Final = 8 << 10
+_SESSION_SLICE_BYTES: Final = 2 << 10
+_BODY_SLICE_BYTES: Final = 64 << 10
 
 _REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 #: headers that say something of the request itself
 _FRAMING: Final = frozenset({b"transfer-encoding", b"expect"})
+_NOTHING: Final = memoryview(b"")
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An answer that is known whole."""
-
-    status: int
-    body: bytes
-    content_type: bytes = b"application/json"
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-
-TEXT: Final = b"text/plain; charset=utf-8"
-NO_SNIFF: Final = (b"X-Content-Type-Options", b"nosniff")
-PAGE_NOT_FOUND: Final = Response(404, b"404 page not found\n", TEXT, (NO_SNIFF,))
-
-
-class Session(Protocol):
-    """What takes over a connection after an upgrade."""
-
-    def receive_data(self, data: bytes) -> None:
-        """Take raw bytes of the client."""
-
-    def pause_writing(self) -> None:
-        """Learn that the client does not read."""
-
-    def resume_writing(self) -> None:
-        """Learn that it reads again."""
-
-    def connection_lost(self) -> None:
-        """Learn that the client is gone."""
-
-    def close(self) -> None:
-        """Say goodbye and close the connection."""
-
-
-class Application(Protocol):
-    """What answers exchanges."""
-
-    def handle(self, exchange: Exchange) -> None:
-        """Answer by `respond`, `start_stream` or `upgrade`, now or later."""
-
-    def refuse(self, status: int, message: str) -> Response:
-        """Make the body of a refusal that HTTP itself decides: 400, 413, 417, 431, 501, 504, 505."""
-
-    def date(self) -> bytes:
-        """Return the Date header's value."""
-
-
-class Exchange:
-    """One request, whole, and the way to answer it."""
-
-    __slots__ = (
-        "_connection",
-        "body",
-        "headers",
-        "keep_alive",
-        "method",
-        "peer",
-        "target",
-        "warnings",
-    )
-
-    def __init__(self, connection: HttpConnection) -> None:
-        self._connection = connection
-        self.method = ""
-        self.target = b""
-        self.headers: dict[bytes, bytes] = {}  #: names in lower case; repeated ones joined by comma
-        self.body = b""
-        self.keep_alive = True
-        self.warnings: tuple[str, ...] = ()  #: noted on the way to an answer, for the client
-        self.peer = connection.peer  #: who the connection belongs to, as the TLS layer knows it
-
-    def respond(self, response: Response) -> None:
-        """Answer with a whole body; nothing happens when the client is gone."""
-        self._connection.send_response(self, response)
-
-    def start_stream(
-        self, status: int, content_type: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()
-    ) -> Stream:
-        """Answer with a chunked body that is written piece by piece."""
-        return self._connection.start_stream(self, Response(status, b"", content_type, headers))
-
-    def upgrade(
-        self,
-        headers: Iterable[tuple[str, str]],
-        make_session: Callable[[asyncio.Transport], Session],
-    ) -> None:
-        """Answer 101 and hand the connection's raw bytes to a session."""
-        self._connection.upgrade(self, headers, make_session)
 
 
 class HttpConnection(asyncio.Protocol):
@@ -141,10 +70,15 @@ class HttpConnection(asyncio.Protocol):
         *,
         peer: object = None,
         on_lost: Callable[[HttpConnection], None] | None = None,
+        share: Share | None = None,
+        client: str = "",
     ) -> None:
         self._application = application
         self.peer = peer
         self._on_lost = on_lost
+        self._share = share
+        self._pace = None if share is None else Pace(share, client, self._step)
+        self._unsent = _NOTHING  #: of a large answer
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._incoming = Exchange(self)  #: being parsed
@@ -177,6 +111,25 @@ class HttpConnection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        """Take input: at once, or when the cluster's turn comes."""
+        share = self._share
+        if share is None or self._pace is None:
+            self._take(data)
+        elif (
+            share.resting
+            or self._write_paused
+            or self._pace.late
+            or len(data) > self._slice_bytes()
+        ):
+            self._pace.keep(data)
+            if self._pace.late > LATE_BYTES:
+                self._pause_reading()
+        else:
+            started = time.perf_counter()
+            self._take(data)
+            share.charge(time.perf_counter() - started, self._pace.client)
+
+    def _take(self, data: bytes) -> None:
         """Parse a piece of input and answer what it completes."""
         if self._session is not None:
             self._session.receive_data(data)
@@ -189,7 +142,7 @@ class HttpConnection(asyncio.Protocol):
             self._parse(data)
         if self._current is None:
             self._pump()
-        if self._session is None and self._is_full():
+        if self._is_full():
             self._pause_reading()
 
     def eof_received(self) -> bool:
@@ -202,6 +155,9 @@ class HttpConnection(asyncio.Protocol):
         self._closing = True
         self._transport = None
         self._ready.clear()
+        self._unsent = _NOTHING
+        if self._pace is not None:
+            self._pace.drop()
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.lost()
@@ -222,6 +178,8 @@ class HttpConnection(asyncio.Protocol):
         self._write_paused = False
         if self._session is not None:
             self._session.resume_writing()
+        if self._pace is not None:
+            self._pace.line_up()
         elif self._current is None:
             self._pump()
 
@@ -229,6 +187,9 @@ class HttpConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """End the connection: a stream gets its proper end, an answer under way is sent."""
+        if self._transport is not None:
+            self._transport.write(self._unsent)
+        self._unsent = _NOTHING
         self._closing = True
         self._ready.clear()
         if self._session is not None:
@@ -241,7 +202,7 @@ class HttpConnection(asyncio.Protocol):
     @property
     def waited(self) -> int:
         """How many sweeps found nothing to answer here; 0 while something is answered."""
-        return 0 if self._current is not None or self._session is not None else self._sweeps
+        return 0 if self._is_busy() else self._sweeps
 
     def sweep(self, *, head_sweeps: int, body_sweeps: int, idle_sweeps: int) -> None:
         """Close what takes too long: called at a fixed interval by the owner of the connections.
@@ -250,7 +211,7 @@ class HttpConnection(asyncio.Protocol):
         often a little more of it comes; an idle connection is closed after `idle_sweeps`. Counting
         calls costs nothing on the way of a request.
         """
-        if self._current is not None or self._session is not None:
+        if self._is_busy():
             return
         self._sweeps += 1
         if not self._begun or self._in_head:
@@ -337,6 +298,11 @@ class HttpConnection(asyncio.Protocol):
             body = b""
         if len(body) < _JOIN_LIMIT_BYTES:
             transport.write(head + body)
+        elif self._pace is not None and len(body) > _PIECE_BYTES:
+            self._unsent = memoryview(body)[_PIECE_BYTES:]
+            transport.writelines([head, memoryview(body)[:_PIECE_BYTES]])
+            self._pace.line_up()
+            return
         else:
             transport.writelines([head, body])
         self._finished(keep_alive=keep_alive)
@@ -384,7 +350,7 @@ class HttpConnection(asyncio.Protocol):
             if self._ready:
                 self._ready[-1].keep_alive = False  # unless it is upgraded, nothing can follow it
             else:
-                self._refuse(400, _UPGRADE_REFUSED)
+                self._refuse(400)
         except (httptools.HttpParserError, ValueError):
             self._refuse(400)
         if self._begun and self._in_head:
@@ -401,13 +367,51 @@ class HttpConnection(asyncio.Protocol):
         else:
             self._host = headers.get(b"host", b"?")
 
+    def _step(self) -> bool:
+        """Do one of the things that wait for the cluster's turn; tell whether there are more."""
+        if self._pace is None or self._write_paused:
+            return False
+        if self._unsent:
+            self._send_piece()
+        elif self._ready and self._current is None:
+            self._pump()
+        elif self._pace.late and not self._is_full():
+            self._take(self._pace.cut(self._slice_bytes()))
+        return self._has_more(self._pace)
+
+    def _has_more(self, pace: Pace) -> bool:
+        if self._transport is None or self._write_paused:
+            return False
+        if self._unsent or (self._ready and self._current is None):
+            return True
+        if self._is_full():
+            return False
+        if not pace.late and self._read_paused:
+            self._read_paused = False
+            self._transport.resume_reading()
+        return bool(pace.late)
+
+    def _send_piece(self) -> None:
+        """Write the next of a large answer, and go on to the next request behind the last."""
+        if self._transport is None or self._current is None:
+            return
+        piece, self._unsent = self._unsent[:_PIECE_BYTES], self._unsent[_PIECE_BYTES:]
+        self._transport.write(piece)
+        if not self._unsent:
+            self._finished(keep_alive=self._current.keep_alive and not self._closing)
+
     def _pump(self) -> None:
-        """Answer what is ready, one after the other, as long as the client reads."""
+        """Answer what is ready, as long as the client reads: all, or one if there is a share."""
         self._pumping = True
         while self._ready and self._current is None and not self._write_paused:
             exchange = self._current = self._ready.popleft()
             self._waiting_bytes -= len(exchange.body)
-            self._application.handle(exchange)
+            if self._pace is not None and self._pace.refused:
+                exchange.respond(TOO_MANY_REQUESTS)
+            else:
+                self._application.handle(exchange)
+            if self._pace is not None:
+                break
         self._pumping = False
         if self._current is not None or self._transport is None:
             return
@@ -416,6 +420,9 @@ class HttpConnection(asyncio.Protocol):
             length = b"Content-Length: %d\r\n" % len(response.body)
             self._transport.write(self._head(response, length, keep_alive=False) + response.body)
             self._finished(keep_alive=False)
+        elif self._pace is not None:
+            if self._ready or self._pace.late:
+                self._pace.line_up()
         elif self._read_paused and not self._is_full():
             self._read_paused = False
             self._transport.resume_reading()
@@ -429,7 +436,10 @@ class HttpConnection(asyncio.Protocol):
                 self._transport.close()
         elif not self._pumping and (self._ready or self._read_paused or self._refusal):
             # not from inside the answer: a client that pipelines must not deepen the stack
-            asyncio.get_running_loop().call_soon(self._pump)
+            if self._pace is not None and self._refusal is None:
+                self._pace.line_up()
+            else:
+                asyncio.get_running_loop().call_soon(self._pump)
 
     def _stream_ended(self, exchange: Exchange) -> None:
         self._stream = None
@@ -451,11 +461,22 @@ class HttpConnection(asyncio.Protocol):
 
     def _is_full(self) -> bool:
         """Tell whether enough waits for an answer that no more is to be read."""
-        return (
+        return self._session is None and (
             self._upgrading
             or len(self._ready) >= _PIPELINE_LIMIT
             or self._waiting_bytes > BODY_LIMIT_BYTES
         )
+
+    def _is_busy(self) -> bool:
+        """Tell whether something is answered, or waits for the cluster's turn."""
+        waits = self._pace is not None and self._pace.in_line
+        return self._current is not None or self._session is not None or waits
+
+    def _slice_bytes(self) -> int:
+        """How much input is looked at in one step: small where every few bytes mean work."""
+        if self._session is not None:
+            return _SESSION_SLICE_BYTES
+        return _HEAD_SLICE_BYTES if self._in_head else _BODY_SLICE_BYTES
 
     def _refuse(self, status: int, message: str = "") -> None:
         """Remember a refusal: it is sent when its turn comes."""

@@ -24,6 +24,7 @@ from capim.server.http import HttpConnection
 from capim.server.outlet import outlet
 from capim.server.ports import PortOccupied, allow_listen, bind_port
 from capim.server.served import Authorities, Served
+from capim.server.shares import Share
 from capim.server.tls import Contexts, ServingKey
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Listener:
         self._door: Door | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self._transports: dict[asyncio.Transport, asyncio.Protocol] = {}
+        self._share = Share()
         self._full = False  #: too many connections, and none idle, when it was last looked at
         self.state: ListenerState | None = None  #: None: closed
 
@@ -165,26 +167,35 @@ class Listener:
         if self._door is None:
             transport.abort()
             return
-        protocol = self._protocol_for(transport.get_extra_info("ssl_object"))
+        address = str(transport.get_extra_info("peername")[0])
+        protocol = self._protocol_for(transport.get_extra_info("ssl_object"), address)
         if protocol is None:
             transport.abort()
             return
         self._transports[transport] = protocol
         transport.set_protocol(protocol)
-        protocol.connection_made(outlet(transport, self._served.barrier))
+        protocol.connection_made(outlet(transport, self._served.barrier, protocol))
 
-    def _protocol_for(self, connection: ssl.SSLObject) -> asyncio.Protocol | None:
-        """Make what serves a connection after its handshake; None: it is refused."""
+    def _protocol_for(
+        self, connection: ssl.SSLObject, address: str = "a tunnel"
+    ) -> asyncio.Protocol | None:
+        """Make what serves a connection after its handshake; None: it is refused.
+
+        `address` stands for the client where no certificate does.
+        """
         context = connection.context
         member = self._contexts.member_of(context)
         if member is None:
             encoded = connection.getpeercert(binary_form=True) or b""
             shown = of_certificate(connection.getpeercert(), encoded)
-            return HttpConnection(self._api, peer=shown)
+            client = shown.user.name if shown else address
+            return HttpConnection(self._api, peer=shown, share=self._share, client=client)
         if connection.getpeercert() is None:
             _log.info("etcd client has no certificate", cluster=self._served.name, member=member)
             return None
-        return self._make_etcd(self._served.etcd, self._observe_etcd, member=member)
+        return self._make_etcd(
+            self._served.etcd, self._observe_etcd, member=member, share=self._share
+        )
 
     def _observe_etcd(self, method: str, seconds: float) -> None:
         self._metrics.observe_etcd(method, seconds, self._served.name)

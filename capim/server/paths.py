@@ -11,7 +11,7 @@ from capim.server import clustermetrics, health, version
 from capim.server.accounts import key_set, openid_configuration
 from capim.server.discovery import discovery_of
 from capim.server.documents import cached_response, is_openapi, openapi_response
-from capim.server.http import NO_SNIFF, PAGE_NOT_FOUND, TEXT, Response
+from capim.server.exchange import NO_SNIFF, PAGE_NOT_FOUND, TEXT, Response
 
 if TYPE_CHECKING:
     from capim.server.discovery import Discovery

@@ -178,7 +178,10 @@ def test_client_that_leaves_ends_its_watch(run: Run) -> None:
 class FakeEtcd(asyncio.Protocol):
     """Says which member it is."""
 
-    def __init__(self, _: object, observe: Callable[[str, float], None], *, member: str) -> None:
+    def __init__(
+        self, _: object, observe: Callable[[str, float], None], *, member: str, share: object
+    ) -> None:
+        del share
         self._member = member
         observe("Status", 0.001)
 

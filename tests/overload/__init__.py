@@ -1,0 +1,1 @@
+"""What a neighbour notices: `python -m tests.overload`. See `__main__`."""
