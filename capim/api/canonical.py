@@ -34,6 +34,15 @@ _GO_SCALARS: Final = {
 }
 _PYTHON_SCALARS: Final[dict[str, type]] = {"s": str, "b": bool, "i": int, "l": int, "y": str}
 _ZEROS: Final[dict[str, Any]] = {"s": "", "b": False, "i": 0, "l": 0, "d": 0, "y": None}
+#: what Go's decoder calls a type -> what its converter calls it
+_GO_KINDS: Final = {
+    "string": "string",
+    "bool": "bool",
+    "number": "int64",
+    "array": "slice",
+    "object": "map",
+}
+_FORMS: Final = {"map": "map", "[]": "slice"}
 _TIMES: Final = frozenset({"meta/v1.Time", "meta/v1.MicroTime"})
 _TOP_LEVEL: Final = ("apiVersion", "kind", "metadata")
 
@@ -44,6 +53,7 @@ class MismatchError(ValueError):
     def __init__(self, got: str, wanted: str, owner: str = "", *steps: str) -> None:
         super().__init__(got, wanted)
         self.got, self.wanted, self.owner, self.steps = got, wanted, owner, list(steps)
+        self.is_fraction = False
 
     def __str__(self) -> str:
         """Say it as Go does; a text without a type stands for itself."""
@@ -52,6 +62,26 @@ class MismatchError(ValueError):
         field = ".".join((self.owner, *reversed(self.steps)))
         return (
             f"json: cannot unmarshal {self.got} into Go struct field {field} of type {self.wanted}"
+        )
+
+    @property
+    def converted(self) -> str:
+        """What Go says where it does not decode a text but converts what a patch has made."""
+        if not self.wanted:
+            return self.got
+        kind = "float64" if self.is_fraction else _GO_KINDS[self.got]
+        if self.wanted.startswith("v1."):
+            return f"cannot restore struct from: {kind}"
+        for form in ("map", "[]"):
+            if self.wanted.startswith(form):
+                return f"cannot restore {_FORMS[form]} from {kind}"
+        known = (kind, self.wanted) == ("int64", "string") or (
+            kind == "float64" and self.wanted.startswith("int")
+        )
+        return (
+            f"cannot convert {kind} to {self.wanted}"
+            if known
+            else f"unrecognized type: {self.wanted}"
         )
 
 
@@ -208,7 +238,9 @@ def _scalar(letter: str, value: Any) -> Any:
         if value.is_integer():
             return int(value)
         got = f"number {value}"
-    raise MismatchError(got, _GO_SCALARS[letter])
+    error = MismatchError(got, _GO_SCALARS[letter])
+    error.is_fraction = type(value) is float
+    raise error
 
 
 def go_kind(value: Any) -> str:

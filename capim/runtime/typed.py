@@ -24,13 +24,16 @@ _STRUCTS: Final = ("spec", "status")
 
 
 class UnreadableError(APIError):
-    """400: an object whose decoder refuses it; `why` is what the decoder says."""
+    """400: an object whose decoder refuses it; `why` is what the decoder says.
 
-    def __init__(self, resource: Resource, why: str) -> None:
+    `converted` is what is said of the same in an object that a strategic merge patch has made.
+    """
+
+    def __init__(self, resource: Resource, why: str, converted: str = "") -> None:
         kind = resource.kind
         text = f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {why}'
         super().__init__("BadRequest", 400, text)
-        self.why = why
+        self.why, self.converted = why, converted or why
 
 
 def typed(resource: Resource, body: JsonObject) -> JsonObject:
@@ -42,7 +45,7 @@ def typed(resource: Resource, body: JsonObject) -> JsonObject:
     try:
         return canonical(resource.gvk, body)
     except MismatchError as error:
-        raise UnreadableError(resource, str(error)) from error
+        raise UnreadableError(resource, str(error), error.converted) from error
 
 
 def checked(resource: Resource, body: JsonObject) -> JsonObject:

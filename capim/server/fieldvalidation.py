@@ -92,6 +92,10 @@ class PatchCheck:
         _settle(self._exchange, faults, self.refused)
         return kept
 
+    def unreadable(self, error: UnreadableError) -> APIError:
+        """422: a value of the patched object is of another type than its field."""
+        return self.refused(error.converted if self._type is PatchType.STRATEGIC else error.why)
+
     def refused(self, why: str) -> APIError:
         """422: the patched object is none of its kind."""
         shown = strictjson.encoded(self._patched).decode()

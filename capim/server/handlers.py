@@ -128,7 +128,7 @@ def _patch(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Respo
             check=check,
         )
     except UnreadableError as error:
-        raise check.refused(error.why) from error
+        raise check.unreadable(error) from error
     return _shown(stored, info)
 
 

@@ -121,6 +121,34 @@ _PATCHES: Final[dict[str, tuple[Any, str]]] = {
     "data of another type": ([{"op": "replace", "path": "/data", "value": "x"}], JSON_PATCH),
     "nothing unknown": ({"data": {"a": "b"}}, MERGE),
 }
+_TEMPLATES: Final = "/api/v1/namespaces/{ns}/podtemplates"
+#: parts of a pod's spec that are of another type
+_OTHER_TYPES: Final[tuple[Any, ...]] = (
+    "x",
+    1,
+    [],
+    {"activeDeadlineSeconds": "x"},
+    {"activeDeadlineSeconds": 1.5},
+    {"activeDeadlineSeconds": True},
+    {"activeDeadlineSeconds": {}},
+    {"hostNetwork": "x"},
+    {"hostNetwork": 1},
+    {"schedulerName": 1},
+    {"schedulerName": 1.5},
+    {"schedulerName": True},
+    {"schedulerName": {}},
+    {"nodeSelector": "x"},
+    {"nodeSelector": []},
+    {"nodeSelector": {"a": 1}},
+    {"containers": "x"},
+    {"containers": {}},
+    {"containers": [{"name": "a", "args": "x"}]},
+    {"containers": [{"name": "a", "resources": {"requests": {"cpu": "x"}}}]},
+)
+_TEMPLATE: Final = {
+    "metadata": {"name": "a"},
+    "template": {"spec": {"containers": [{"name": "a", "image": "i"}]}},
+}
 _LEAF: Final = {"type": "string"}
 _DEFINITION: Final[dict[str, Any]] = {
     "apiVersion": "apiextensions.k8s.io/v1",
@@ -253,6 +281,16 @@ CASES: Final[list[Case]] = [
                 get(f"{_MAPS}/a"),
             ],
         )
+    ),
+    Case(
+        "strict: patches that break a type, strategically",
+        [
+            post(_TEMPLATES, _TEMPLATE, compare=False),
+            *(
+                patch(f"{_TEMPLATES}/a", {"template": {"spec": part}}, STRATEGIC)
+                for part in _OTHER_TYPES
+            ),
+        ],
     ),
     *_ways(
         "update with unknown fields",

@@ -76,3 +76,22 @@ def test_malformed_quantity_is_told_by_its_own_words() -> None:
     spec = {"template": {"spec": {"containers": [{"resources": {"limits": {"cpu": "zz"}}}]}}}
     with pytest.raises(MismatchError, match=r"^quantities must match"):
         canonical(DEPLOYMENT, {"metadata": {}, "spec": spec})
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ("x", "cannot restore struct from: string"),
+        ({"tolerations": "x"}, "cannot restore slice from string"),
+        ({"nodeSelector": []}, "cannot restore map from slice"),
+        ({"nodeName": 1}, "cannot convert int64 to string"),
+        ({"nodeName": 1.5}, "unrecognized type: string"),
+        ({"priority": 1.5}, "cannot convert float64 to int32"),
+        ({"priority": {}}, "unrecognized type: int32"),
+        ({"hostNetwork": 1}, "unrecognized type: bool"),
+    ],
+)
+def test_what_is_converted_is_refused_in_other_words(spec: object, told: str) -> None:
+    with pytest.raises(MismatchError) as caught:
+        canonical(GVK("", "v1", "Pod"), {"metadata": {"name": "a"}, "spec": spec})
+    assert caught.value.converted == told
