@@ -503,7 +503,11 @@ class ResourceGroup:
             self.admitting.prepare(kept, made, old)
         made = self.admitting.check(kept, made, old, view, own=subresource != "")
         binds = subresource == WHOLE and resource.group_resource == strategies.PODS
-        if resource.generation and not binds and not writes.wants_the_same(resource, made, old):
+        if (
+            resource.generation
+            and not binds
+            and not writes.wants_the_same(resource, made, old, subresource)
+        ):
             made["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         if made == old and same_but_for_times(managed, entries):
             return current.served_as(resource)

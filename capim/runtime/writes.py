@@ -22,6 +22,7 @@ _SUFFIX_LENGTH: Final = 5
 _LONGEST_GENERATED: Final = 63 - _SUFFIX_LENGTH
 #: how often a taken generated name is drawn anew, as a real API server does
 _NAME_ATTEMPTS: Final = 8
+_DEPLOYMENTS: Final = ("apps", "deployments")
 #: set by the server alone
 _SERVERS_OWN: Final = (
     "uid",
@@ -204,8 +205,17 @@ def keep_field(body: JsonObject, old: JsonObject, field: str) -> None:
         body.pop(field, None)
 
 
-def wants_the_same(resource: Resource, body: JsonObject, old: JsonObject) -> bool:
-    """Tell whether two states differ in metadata and status at most: then generation stays."""
+def wants_the_same(
+    resource: Resource, body: JsonObject, old: JsonObject, subresource: str = ""
+) -> bool:
+    """Tell whether two states differ in metadata and status at most: then generation stays.
+
+    A Deployment's annotations are part of what is wanted where a client writes the object itself.
+    """
+    if resource.group_resource == _DEPLOYMENTS and not subresource:
+        annotations = (it["metadata"].get("annotations") or {} for it in (body, old))
+        if next(annotations) != next(annotations):
+            return False
     ignored = {"metadata", "status"}
     if resource.custom and resource.subresource("status") is None:
         ignored = {"metadata"}

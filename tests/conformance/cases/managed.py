@@ -96,6 +96,9 @@ def _generation(name: str, *steps: Step) -> Case:
     return Case(f"generation: {name}", list(steps))
 
 
+_METADATA_ONLY: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+#: a controller's, when it gets to it
+_REVISION: Final = (r"**.deployment\.kubernetes\.io/revision",)
 _NEW: Final = post(_MAPS + "?fieldManager=m1", _map(x="1"))
 #: what a controller of the real server would write by itself, at a time of its own
 _SETTLED: Final = {"annotations": {"node.alpha.kubernetes.io/ttl": "0"}}
@@ -932,6 +935,19 @@ _GENERATIONS: Final = [
         post(_PODS, _pod(), mask=("status",)),
         patch(_POD + "/status", {"status": {"message": "x"}}, mask=("status",)),
         patch(_POD + "/status", {"spec": {"activeDeadlineSeconds": 5}}, mask=("status",)),
+    ),
+    _generation(
+        "annotations of a deployment",
+        post(_DEPLOYMENTS, _workload("Deployment", replicas=0), compare=False),
+        *(
+            patch(
+                _DEPLOYMENTS + path,
+                {"metadata": {key: {"x": "y"}}},
+                accept=_METADATA_ONLY,
+                mask=_REVISION,
+            )
+            for path, key in (("/a", "annotations"), ("/a", "labels"), ("/a/status", "annotations"))
+        ),
     ),
     _generation(
         "apply",

@@ -317,6 +317,20 @@ def test_generation_counts_changes_of_spec_alone(group: ResourceGroup) -> None:
     assert generation() == 2
 
 
+def test_generation_counts_annotations_of_deployments(group: ResourceGroup) -> None:
+    def generation(kind: Resource) -> object:
+        return group.get(kind, "default", "d").json()["metadata"]["generation"]
+
+    annotated = named("d", spec={"replicas": 1}, metadata={"annotations": {"a": "b"}})
+    for kind in (DEPLOYMENTS, SERVED["replicasets"]):
+        group.create(kind, "default", named("d", spec={"replicas": 1}))
+        group.update(kind, "default", "d", annotated)
+    assert (generation(DEPLOYMENTS), generation(SERVED["replicasets"])) == (2, 1)
+    sent = named("d", metadata={"annotations": {"a": "c"}}, status={"replicas": 1})
+    group.update(DEPLOYMENTS, "default", "d", sent, subresource="status")
+    assert generation(DEPLOYMENTS) == 2
+
+
 def test_an_update_of_the_object_leaves_its_status(group: ResourceGroup) -> None:
     group.create(NODES, "", named("n", status={"phase": "a"}))
     group.update(NODES, "", "n", named("n", spec={"x": 1}, status={"phase": "b"}))
