@@ -146,14 +146,48 @@ def _scale_faults(resource: Resource, body: JsonObject, subresource: str) -> Ite
     names = ("statusReplicasPath",) if subresource == "status" else _REPLICA_PATHS
     for name in names:
         path = version.scale[name]
+        if why := _no_number(body, path):
+            yield invalid(path, 0, f"{path} accessor error: {why}")
+            continue
         replicas = at_path(body, path)
-        if replicas is None or isinstance(replicas, bool) or not isinstance(replicas, int):
+        if replicas is None:
             continue
         if replicas < 0:
             yield invalid(path, replicas, "should be a non-negative integer")
         elif replicas > _LARGEST_REPLICAS:
             text = f"should be less than or equal to {_LARGEST_REPLICAS}"
             yield invalid(path, replicas, text)
+
+
+def _no_number(body: JsonObject, path: str) -> str:
+    """Tell why what stands at a path is no number of replicas; nothing there is none."""
+    value: Any = body
+    for key in path.removeprefix(".").split("."):
+        if not isinstance(value, dict):
+            return f"{_in_go(value)} is of the type {_type_in_go(value)}, expected map[string]interface{{}}"
+        if key not in value:
+            return ""
+        value = value[key]
+    if type(value) is int:
+        return ""
+    return f"{_in_go(value)} is of the type {_type_in_go(value)}, expected int64"
+
+
+def _type_in_go(value: Any) -> str:
+    kinds = {str: "string", bool: "bool", int: "int64", float: "float64", type(None): "<nil>"}
+    composed = "[]interface {}" if isinstance(value, list) else "map[string]interface {}"
+    return kinds.get(type(value), composed)
+
+
+def _in_go(value: Any) -> str:
+    """Write a value as Go's `%v` does."""
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{_in_go(value[key])}' for key in sorted(value))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(_in_go, value))}]"
+    if value is None or isinstance(value, bool):
+        return "<nil>" if value is None else str(value).lower()
+    return str(value)
 
 
 _REPLICA_PATHS: Final = ("specReplicasPath", "statusReplicasPath")

@@ -1,7 +1,5 @@
 """kubectl's commands that the fake answers otherwise: "scenario: command" -> cause."""
 
-# ruff: noqa: E501 - commands as they stand in the list
-
 from __future__ import annotations
 
 from typing import Final

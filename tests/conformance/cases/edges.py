@@ -68,6 +68,9 @@ spec: {value}
     )
 
 
+_SCALED: Final = {
+    "scale": {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+}
 _TEXT: Final = {"type": "string"}
 _OLD: Final = [version(schema=fields(a=_TEXT), deprecated=True)]
 _LARGE: Final = "x" * 3 * 1024 * 1024
@@ -110,6 +113,17 @@ CASES: Final = [
             ({"x-kubernetes-preserve-unknown-fields": True}, "{a: null, b: x}"),
             ({"x-kubernetes-int-or-string": True}, "{a: null, b: x}"),
             (_TEXT, "null"),
+        )
+    ),
+    *(
+        Case(
+            f"edges: replicas in {json.dumps(spec)}",
+            [*served(definition(version(subresources=_SCALED))), post(WIDGETS, widget(spec=spec))],
+            (ONE,),
+        )
+        for spec in (
+            *({"replicas": "x"}, {"replicas": True}, {"replicas": 1.5}, {"replicas": {"a": [1]}}),
+            *({"replicas": -1}, {"replicas": 1}, {}, "x"),
         )
     ),
     Case(

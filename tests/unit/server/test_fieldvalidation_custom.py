@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from typing import Any
 
 import pytest
@@ -127,3 +128,28 @@ def test_a_watch_of_a_deprecated_version_begins_with_a_warning() -> None:
         return text
 
     assert f"Warning: {OLD}" in asyncio.run(head())
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"replicas": "x"}, "x is of the type string, expected int64"),
+        ({"replicas": {"a": [True, None]}}, "map[a:[true <nil>]] is of the type map[string]interf"),
+        ("x", "x is of the type string, expected map[string]interface{}"),
+        ({"replicas": -1}, "should be a non-negative integer"),
+        ({"replicas": 1}, ""),
+        ({}, ""),
+    ],
+)
+def test_replicas_are_a_number(spec: object, told: str) -> None:
+    definition = copy.deepcopy(DEFINITION)
+    paths = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+    version = definition["spec"]["versions"][0]
+    version["subresources"] = {"scale": paths}
+    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version["schema"] = {"openAPIV3Schema": anything}
+    made = MemoryClient(make_api(make_served()))
+    assert made.ask("POST", DEFINITIONS, definition).status == 201
+    answer = made.ask("POST", THINGS, {**ODD, "spec": spec})
+    assert answer.status == (422 if told else 201)
+    assert told in answer.json().get("message", "")
