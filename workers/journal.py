@@ -324,5 +324,10 @@ class Journal:
 
     def _try_again(self) -> None:
         self._retry = None
+        for (
+            journal
+        ) in self._clusters.values():  # while nothing could be written nobody asked for it
+            if not journal.recorder.clean:
+                self._dirty[journal] = None
         self._under_way = True
         self._commit()

@@ -3,8 +3,9 @@
 Blocking; called from one thread at a time. A commit of many clusters is one transaction. With
 `synchronous=NORMAL` it survives the death of any process, with `FULL` the loss of power.
 
-What is damaged is noticed: frames by their links, the last one of each cluster by its head, a head by its
-seal, the set of heads by the tip, the database's own structure by SQLite. A damaged structure is never
+What is damaged is noticed: frames by their links, that some are missing at a cluster's end by a sealed row
+that names one of the last, or by the tip over the last frames of all, the database's own structure by
+SQLite. A damaged structure is never
 written to again: what is whole moves to a new file, and the old one is kept under another name.
 """
 
@@ -20,7 +21,7 @@ import structlog
 
 from capim.runtime.journal.frames import DamageError, Row
 from workers import journaltables as tables
-from workers.journaltables import NUMBER_BITS, Head, Heads, JournalError
+from workers.journaltables import Head, Heads, JournalError
 from workers.journaltip import TIP_BYTES, Tip
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ __all__ = ["Entry", "JournalError", "JournalFile"]
 _log = structlog.get_logger(__name__)
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
-_NUMBERS: Final = (1 << NUMBER_BITS) - 1
+#: after so many commits the rows of `cluster` are brought up to date
+_HEADS_EVERY: Final = 64
 
 
 class Entry(NamedTuple):
@@ -40,6 +42,14 @@ class Entry(NamedTuple):
     uid: str  #: of the cluster's life
     row: Row
     whole: bool  #: it takes the place of all before it
+
+
+class Kept(NamedTuple):
+    """What is here of a cluster."""
+
+    last: Head
+    frames: tuple[int, ...]  #: their ids, in order
+    least: Head  #: as its row says it
 
 
 class JournalFile:
@@ -54,18 +64,26 @@ class JournalFile:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = Tip(path.with_suffix(".lock"))
         try:
-            self._database, self._heads = self._opened()
+            self._database, heads = self._opened()
+            self._kept = self._found(heads)
         except BaseException:
             self._lock.close()
             raise
+        self._next = max(
+            (kept.frames[-1] for kept in self._kept.values() if kept.frames), default=0
+        )
+        self._commits = 0
+        self._behind = False  #: frames were refused that their clients may know of
         self._tip = 0
-        for uid, head in self._heads.items():
-            self._tip ^= _number(head.seal(uid))
+        for uid, kept in self._kept.items():
+            self._tip ^= _number(kept.last.seal(uid))
         #: whether commits that clients may have heard of can be missing at the end
         self.uncertain = self._compare_with_notes()
 
     def close(self) -> None:
         """Close the file and let go of it; once more does nothing."""
+        with contextlib.suppress(sqlite3.Error):  # a full disk, or closed before
+            self._write_heads()
         self._database.close()
         self._lock.close()
 
@@ -91,35 +109,64 @@ class JournalFile:
     @property
     def uids(self) -> set[str]:
         """The clusters that are here."""
-        return set(self._heads)
+        return set(self._kept)
 
     def __contains__(self, uid: str) -> bool:
-        return uid in self._heads
+        return uid in self._kept
 
     def append(self, entries: Iterable[Entry]) -> None:
         """Write frames, all or none. Raises OSError, sqlite3.Error: nothing is written."""
-        fresh: dict[str, Head] = {}
+        fresh: dict[str, Kept] = {}
         try:
             with self._transaction(fresh):
                 self._insert(entries, fresh)
         except (OSError, sqlite3.Error):
+            self._behind = True
             with contextlib.suppress(OSError):
                 self._lock.note_behind()
             raise
+        if self._behind:
+            self._behind = False
+            self._note(self._tip)
+        self._commits += 1
+        if self._commits % _HEADS_EVERY == 0:
+            self._write_heads()
 
-    def _insert(self, entries: Iterable[Entry], fresh: dict[str, Head]) -> None:
-        free = self._free_id()
+    def _note(self, *tips: int) -> None:
+        if not self._behind:
+            self._lock.note(*map(_bytes, tips))
+
+    def _insert(self, entries: Iterable[Entry], fresh: dict[str, Kept]) -> None:
         for uid, row, whole in entries:
-            before = fresh.get(uid) or self._heads.get(uid)
-            head = Head(before.id if before else free, row.number, row.link)
-            free += before is None
+            before = fresh.get(uid) or self._kept.get(uid)
+            cluster = before.last.id if before else self._free_id(fresh)
             if whole and before:
                 self._delete_frames(before)
-            values = (head.span[0] | row.number, row.link, row.body)
-            self._database.execute("INSERT INTO frame VALUES (?, ?, ?)", values)
-            fresh[uid] = head
-        for uid, head in fresh.items():
-            tables.write_head(self._database, uid, head)
+            self._next += 1
+            values = (self._next, cluster, row.number, row.link, row.body)
+            self._database.execute("INSERT INTO frame VALUES (?, ?, ?, ?, ?)", values)
+            last = Head(cluster, row.number, row.link)
+            if before is None or whole:
+                tables.write_head(self._database, uid, last)
+                fresh[uid] = Kept(last, (self._next,), last)
+            else:
+                fresh[uid] = Kept(last, (*before.frames, self._next), before.least)
+
+    def _free_id(self, fresh: dict[str, Kept]) -> int:
+        taken = (kept.last.id for kept in (*self._kept.values(), *fresh.values()))
+        return max(taken, default=0) + 1
+
+    def _write_heads(self) -> None:
+        """Bring the rows of `cluster` up to date."""
+        fresh = {
+            uid: kept._replace(least=kept.last)
+            for uid, kept in self._kept.items()
+            if kept.least != kept.last and kept.frames
+        }
+        if fresh:
+            with self._transaction(fresh):
+                for uid, kept in fresh.items():
+                    tables.write_head(self._database, uid, kept.last)
 
     def rows(self, uid: str) -> list[Row]:
         """Return a cluster's frames in order; none for one that is not here.
@@ -127,31 +174,30 @@ class JournalFile:
         Raises:
             DamageError: they are not all here, or cannot be read.
         """
-        head = self._heads.get(uid)
-        if head is None:
+        kept = self._kept.get(uid)
+        if kept is None:
             return []
-        rows = self._readable(head)
-        if not rows or (rows[-1].number, rows[-1].link) != head[1:]:
-            raise DamageError(f"frame {head.number} is missing")
+        rows = self._readable(kept)
+        if not any((row.number, row.link) == kept.least[1:] for row in rows):
+            raise DamageError(f"frame {kept.least.number} is missing")
         return rows
 
-    def _readable(self, head: Head) -> list[Row]:
-        found = tables.readable(self._database, head)
-        return [Row(number & _NUMBERS, link, body) for number, link, body in found]
+    def _readable(self, kept: Kept) -> list[Row]:
+        query = "SELECT number, link, body FROM frame WHERE id = ?"
+        found = [self._database.execute(query, (id_,)).fetchone() for id_ in kept.frames]
+        return [Row(*values) for values in found]
 
     def take(self, uid: str, other: JournalFile) -> None:
         """Copy what another file has of a cluster, which is not here; damage is copied as it is."""
-        head = other._heads[uid]
-        entries = [Entry(uid, row, False) for row in other._readable(head)]
-        fresh: dict[str, Head] = {}
+        kept = other._kept[uid]
+        fresh: dict[str, Kept] = {}
         with self._transaction(fresh):
-            self._insert(entries, fresh)
-            mine = fresh.get(uid) or Head(self._free_id(), 0, b"")
-            fresh[uid] = Head(mine.id, head.number, head.link)
-            tables.write_head(self._database, uid, fresh[uid])
-
-    def _free_id(self) -> int:
-        return max((head.id for head in self._heads.values()), default=0) + 1
+            self._insert((Entry(uid, row, False) for row in other._readable(kept)), fresh)
+            mine = fresh.get(uid)
+            cluster = mine.last.id if mine else self._free_id(fresh)
+            least = kept.least._replace(id=cluster)
+            tables.write_head(self._database, uid, least)
+            fresh[uid] = Kept(mine.last, mine.frames, least) if mine else Kept(least, (), least)
 
     def forget(self, *uids: str) -> None:
         """Remove what is here of clusters."""
@@ -164,41 +210,42 @@ class JournalFile:
         """Take a cluster's frames out of the way, for who wants to look at them."""
         with self._transaction({}, gone=(uid,)):
             self._database.execute("DELETE FROM damaged WHERE uid = ?", (uid,))
-            copy = "INSERT INTO damaged SELECT ?, id & ?, link, body FROM frame WHERE id BETWEEN ? AND ?"
-            self._database.execute(copy, (uid, _NUMBERS, *self._heads[uid].span))
+            copy = "INSERT INTO damaged SELECT ?, number, link, body FROM frame WHERE id = ?"
+            self._database.executemany(copy, [(uid, id_) for id_ in self._kept[uid].frames])
             self._delete(uid)
 
     def _delete(self, uid: str) -> None:
-        if head := self._heads.get(uid):
-            self._delete_frames(head)
-            self._database.execute("DELETE FROM cluster WHERE id = ?", (head.id,))
+        if kept := self._kept.get(uid):
+            self._delete_frames(kept)
+            self._database.execute("DELETE FROM cluster WHERE id = ?", (kept.last.id,))
 
-    def _delete_frames(self, head: Head) -> None:
-        self._database.execute("DELETE FROM frame WHERE id BETWEEN ? AND ?", head.span)
+    def _delete_frames(self, kept: Kept) -> None:
+        ids = [(id_,) for id_ in kept.frames]
+        self._database.executemany("DELETE FROM frame WHERE id = ?", ids)
 
     @contextlib.contextmanager
-    def _transaction(self, fresh: dict[str, Head], gone: Iterable[str] = ()) -> Iterator[None]:
-        """Write all or nothing; `fresh` and `gone` are what becomes of the heads."""
+    def _transaction(self, fresh: dict[str, Kept], gone: Iterable[str] = ()) -> Iterator[None]:
+        """Write all or nothing; `fresh` and `gone` are what becomes of the clusters."""
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
             tip = self._tip
             for uid in {*fresh, *gone}:
-                if before := self._heads.get(uid):
-                    tip ^= _number(before.seal(uid))
-            for uid, head in fresh.items():
-                tip ^= _number(head.seal(uid))
-            self._lock.note(_bytes(self._tip), _bytes(tip))
+                if before := self._kept.get(uid):
+                    tip ^= _number(before.last.seal(uid))
+            for uid, kept in fresh.items():
+                tip ^= _number(kept.last.seal(uid))
+            self._note(self._tip, tip)
             self._database.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
                 self._database.execute("ROLLBACK")
             raise
-        self._lock.note(_bytes(tip))
+        self._note(tip)
         self._tip = tip
-        self._heads |= fresh
+        self._kept |= fresh
         for uid in gone:
-            self._heads.pop(uid, None)
+            self._kept.pop(uid, None)
 
     # --- opening ---
 
@@ -214,6 +261,15 @@ class JournalFile:
                 ) from error
             self._set_whole_aside(str(error))
             return self._connect(), {}
+
+    def _found(self, heads: dict[str, Head]) -> dict[str, Kept]:
+        places = tables.read_places(self._database)
+        found: dict[str, Kept] = {}
+        for uid, least in heads.items():
+            mine = places.get(least.id, [])
+            last = least._replace(number=mine[-1].number, link=mine[-1].link) if mine else least
+            found[uid] = Kept(last, tuple(place.id for place in mine), least)
+        return found
 
     def _connect(self) -> sqlite3.Connection:
         return tables.connect(self.path, full_sync=self._full_sync)

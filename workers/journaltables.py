@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sqlite3
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
 
 #: raised with every change of the tables; `_UPGRADES` has the way from each one before
 SCHEMA: Final = 2
-#: A frame's id is its cluster's id and its number, so that a cluster's frames lie together and in order.
+#: Frames follow one another in the order of their commits, whosever they are: a commit of many clusters
+#: changes few pages. Which are whose is read once, when the file is opened. A row of `cluster` tells of a
+#: frame that is there at least; it is brought up to date now and then.
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE cluster (
@@ -23,10 +26,19 @@ CREATE TABLE cluster (
     link BLOB NOT NULL,
     seal BLOB NOT NULL
 ) STRICT;
-CREATE TABLE frame (id INTEGER PRIMARY KEY, link BLOB NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE TABLE frame (
+    id INTEGER PRIMARY KEY,
+    cluster INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    link BLOB NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS damaged (uid TEXT NOT NULL, number INTEGER, link BLOB, body BLOB) STRICT;
 """
-NUMBER_BITS: Final = 32
+#: pages of the log: each is written to the file proper once for all of its changes in so many
+_CHECKPOINT_PAGES: Final = 4000
+#: takes most frames whole: a commit of eight frames of 2.5 kB costs 77 us of CPU, with half of it 136
+_PAGE_BYTES: Final = 8192
 _SEAL_BYTES: Final = 16
 
 #: errors that say something of the host, not of the file's contents
@@ -53,7 +65,7 @@ class HeldError(JournalError):
 
 
 class Head(NamedTuple):
-    """A cluster's last frame."""
+    """A cluster and a frame of it, the last or one before."""
 
     id: int  #: of the cluster in this file
     number: int
@@ -64,10 +76,13 @@ class Head(NamedTuple):
         text = f"{self.id} {self.number} {uid}".encode()
         return hashlib.blake2b(text, key=self.link, digest_size=_SEAL_BYTES).digest()
 
-    @property
-    def span(self) -> tuple[int, int]:
-        """The ids that its frames may have, first and last."""
-        return self.id << NUMBER_BITS, (self.id + 1 << NUMBER_BITS) - 1
+
+class Place(NamedTuple):
+    """Where a frame is."""
+
+    id: int
+    number: int
+    link: bytes
 
 
 class Heads(NamedTuple):
@@ -87,10 +102,12 @@ def connect(path: Path, *, full_sync: bool) -> sqlite3.Connection:
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         os.chmod(path, 0o600)
+        database.execute(f"PRAGMA page_size={_PAGE_BYTES}")
         # Our lock keeps others out; without theirs SQLite needs no memory shared through a file.
         database.execute("PRAGMA locking_mode=EXCLUSIVE")
         database.execute("PRAGMA journal_mode=WAL")
         database.execute(f"PRAGMA synchronous={'FULL' if full_sync else 'NORMAL'}")
+        database.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
         database.text_factory = lambda text: text.decode(errors="replace")
         _bring_up_to_date(database, path)
     except BaseException:
@@ -126,8 +143,9 @@ def _take_frames_of_1(database: sqlite3.Connection) -> None:
     for number, (uid,) in enumerate(uids, start=1):
         query = "SELECT number, link FROM frame_1 WHERE uid = ? ORDER BY number DESC LIMIT 1"
         head = Head(number, *database.execute(query, (uid,)).fetchone())
-        copy = "INSERT INTO frame SELECT ? | number, link, body FROM frame_1 WHERE uid = ?"
-        database.execute(copy, (head.span[0], uid))
+        query = "SELECT ?, number, link, body FROM frame_1 WHERE uid = ? ORDER BY number"
+        copy = f"INSERT INTO frame (cluster, number, link, body) {query}"
+        database.execute(copy, (number, uid))
         write_head(database, uid, head)
     database.execute("DROP TABLE frame_1")
 
@@ -138,7 +156,7 @@ def _about(database: sqlite3.Connection, name: str) -> str:
 
 
 def write_head(database: sqlite3.Connection, uid: str, head: Head) -> None:
-    """Note a cluster's last frame."""
+    """Note a cluster's frame that is there at least."""
     values = (head.id, uid, head.number, head.link, head.seal(uid))
     database.execute("INSERT OR REPLACE INTO cluster VALUES (?, ?, ?, ?, ?)", values)
 
@@ -165,23 +183,30 @@ def is_sound(database: sqlite3.Connection) -> bool:
     return [row[0] for row in database.execute("PRAGMA quick_check(1)")] == ["ok"]
 
 
+def read_places(database: sqlite3.Connection) -> dict[int, list[Place]]:
+    """Return where each cluster's frames are, in order, by the cluster's id."""
+    found: dict[int, list[Place]] = {}
+    query = "SELECT cluster, id, number, link FROM frame ORDER BY id"
+    for cluster, *place in database.execute(query):
+        found.setdefault(cluster, []).append(Place(*place))
+    return found
+
+
 def salvage(database: sqlite3.Connection, heads: Heads, into: sqlite3.Connection) -> None:
-    """Copy what can be read of a damaged file; a cluster whose frames cannot be has none then."""
+    """Copy what can be read of a damaged file, from both ends to the first damage met."""
     into.execute("BEGIN IMMEDIATE")
     for uid, head in heads.by_uid.items():
         write_head(into, uid, head)
-        for row in readable(database, head):
-            into.execute("INSERT OR IGNORE INTO frame VALUES (?, ?, ?)", row)
+    for query in ("SELECT * FROM frame ORDER BY id", "SELECT * FROM frame ORDER BY id DESC"):
+        for row in _readable(database, query):
+            with contextlib.suppress(sqlite3.IntegrityError):  # what no such table could hold
+                into.execute("INSERT OR IGNORE INTO frame VALUES (?, ?, ?, ?, ?)", row)
     into.execute("COMMIT")
 
 
-def readable(database: sqlite3.Connection, head: Head) -> Iterator[tuple[int, bytes, bytes]]:
-    """Yield those of a cluster's frames that can be read, in order: id, link, body."""
-    query = "SELECT id, link, body FROM frame WHERE id BETWEEN ? AND ? ORDER BY id"
+def _readable(database: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
     try:
-        for number, link, body in database.execute(query, head.span):
-            if isinstance(link, bytes) and isinstance(body, bytes):
-                yield number, link, body
+        yield from database.execute(query)
     except sqlite3.DatabaseError as error:
         if not tells_damage(error):
             raise

@@ -270,7 +270,7 @@ def test_damage_costs_its_own_cluster_only(tmp_path: Path) -> None:
 
     run(path, first)
     with contextlib.closing(sqlite3.connect(path)) as database, database:
-        database.execute("UPDATE frame SET body = zeroblob(9) WHERE id >> 32 = 1")
+        database.execute("UPDATE frame SET body = zeroblob(9) WHERE cluster = 1")
 
     damages: list[tuple[str, str]] = []
 

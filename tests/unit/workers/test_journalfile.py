@@ -49,9 +49,12 @@ def test_a_whole_frame_takes_the_place_of_all_before_it(tmp_path: Path) -> None:
 def test_a_commit_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     with opened(tmp_path / "w.journal") as file:
         file.append([Entry("a", row(1), True)])
-        with pytest.raises(sqlite3.IntegrityError):
-            file.append([Entry("b", row(1), True), Entry("a", row(1), False)])
+        full(file, True)
+        with pytest.raises(sqlite3.OperationalError, match="disk is full"):
+            file.append([Entry("b", row(1), True), Entry("a", row(2, b"long" * 9999), False)])
         assert file.rows("b") == []
+        assert file.rows("a") == [row(1)]
+        full(file, False)
         file.append([Entry("b", row(2), True)])
         assert file.rows("b") == [row(2)]
 
@@ -155,6 +158,8 @@ def test_what_was_seen_while_the_disk_was_full_makes_the_end_uncertain(tmp_path:
         full(file, True)
         with pytest.raises(sqlite3.OperationalError, match="disk is full"):
             file.append([Entry("a", row(2, b"long" * 9999), False)])
+        full(file, False)
+        file.forget("b")  # what is written besides says nothing of it
     with opened(path) as file:
         assert file.rows("a") == [row(1)]
         assert file.uncertain
