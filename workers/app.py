@@ -15,7 +15,7 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 import uvloop
@@ -32,6 +32,7 @@ from capim.server.requestlog import request_log
 from workers import state as s
 from workers.journal import Journal
 from workers.journalfile import JournalError
+from workers.journalmetrics import JournalMetrics
 from workers.listeners import Listeners
 from workers.views import Views
 
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from capim.messaging.codec import Message
 
 _log = structlog.get_logger(__name__)
+
+#: for so long a command may keep the loop, before heartbeats and clients have their turn
+_SLICE_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,10 @@ class Worker:
             barrier_of=self._journal.of if self._journal else None,
             capacity=capacity,
         )
+        if self._journal is not None:
+            self._listeners.metrics.registry.register(JournalMetrics(self._journal))
         self._views = Views(self._state, self._listeners)
+        self._commands: asyncio.Queue[m.Command] = asyncio.Queue()
         self._todo: asyncio.Queue[s.Instruction] = asyncio.Queue()
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -147,6 +154,7 @@ class Worker:
     def start(self) -> None:
         """Introduce this worker and follow commands until `ended`."""
         self._scope.spawn(self._carry_out(), name="instructions")
+        self._scope.spawn(self._follow(), name="commands")
         self._take([self._state.register()])
 
     async def stop(self) -> None:
@@ -159,8 +167,25 @@ class Worker:
             self._timer.cancel()
 
     def _on_message(self, message: Message) -> None:
-        if isinstance(message, m.Command):
+        if isinstance(message, m.Ping | m.Query):  # answered while a large shard is built
             self._take(self._state.handle(message))
+        elif isinstance(message, m.Command):
+            self._commands.put_nowait(message)
+
+    async def _follow(self) -> None:
+        """Take commands one after another, and let others have the loop while a large one is followed."""
+        while True:
+            command = await self._commands.get()
+            until = self._loop.time() + _SLICE_S
+            for instruction in self._state.handle(command):
+                if not isinstance(instruction, s.Breathe):
+                    self._todo.put_nowait(instruction)
+                if self._loop.time() >= until:
+                    await asyncio.sleep(0)
+                    until = self._loop.time() + _SLICE_S
+                    if command.epoch < self._state.epoch:
+                        break  # another coordinator has spoken, and will send all it wants
+            self._plan_tick()
 
     def _tick(self) -> None:
         self._take(self._state.tick())

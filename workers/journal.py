@@ -205,6 +205,11 @@ class Journal:
         """Return why a cluster is not all that was written down of it, for a person; empty: it is."""
         return self._clusters[uid].damage
 
+    @property
+    def damaged(self) -> int:
+        """How many clusters are not what was written down of them."""
+        return sum(bool(journal.damage) for journal in self._clusters.values())
+
     def confirm(self) -> None:
         """The shard is whole: clusters that come from now on are new."""
         self._file.loss = ""

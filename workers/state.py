@@ -93,6 +93,11 @@ class TidyJournal:
 
 
 @dataclass(frozen=True, slots=True)
+class Breathe:
+    """There is more to do of a large command: whoever waits for the loop may have it."""
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """End the process."""
 
@@ -108,6 +113,7 @@ Instruction: TypeAlias = (
     | DropListener
     | AnswerQuery
     | TidyJournal
+    | Breathe
     | End
 )
 
@@ -287,9 +293,10 @@ class WorkerState:
         for spec in sync.clusters:
             yield from self._ensure_cluster(spec)
         self._sync_machines(sync.machines)
-        for held in self.clusters.values():
+        for held in list(self.clusters.values()):
             held.cluster.advance()
             self._touch(held)
+            yield Breathe()
         self.synced, self._must_register = True, False
         self._keeper.confirm()
         yield self._damages()

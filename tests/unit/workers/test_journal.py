@@ -11,6 +11,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from capim.aio.clock import ManualClock
 from capim.aio.tasks import TaskScope
@@ -20,6 +21,7 @@ from capim.messaging import envelope as m
 from capim.runtime.workload import WorkloadCluster
 from workers import journal as j
 from workers.journalfile import JournalFile
+from workers.journalmetrics import JournalMetrics
 from workers.state import WorkerState
 
 if TYPE_CHECKING:
@@ -278,6 +280,11 @@ def test_damage_costs_its_own_cluster_only(tmp_path: Path) -> None:
         assert names(journal.build(spec("u1"), make)) == []
         assert names(journal.build(spec("u2"), make)) == ["a"]
         damages.append((journal.damage("u1"), journal.damage("u2")))
+        registry = CollectorRegistry()
+        registry.register(JournalMetrics(journal))
+        damaged = registry.get_sample_value("capim_journal_damaged_clusters")
+        assert damaged == bool(journal.damage("u1"))
+        assert registry.get_sample_value("capim_journals_unwritable") == 0
 
     run(path, second)
     with contextlib.closing(sqlite3.connect(path)) as database:

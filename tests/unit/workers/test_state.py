@@ -20,6 +20,7 @@ from capim.api.workload import (
 from capim.messaging import envelope as m
 from workers.state import (
     BindListener,
+    Breathe,
     CloseListener,
     DropListener,
     End,
@@ -61,6 +62,8 @@ class Worker:
     def do(self, instructions: Iterable[Instruction]) -> list[Instruction]:
         done: list[Instruction] = []
         for one in instructions:
+            if isinstance(one, Breathe):
+                continue
             done.append(one)
             if isinstance(one, BindListener):
                 done += self.do(self.state.listener_bound(one.cluster))
