@@ -249,6 +249,7 @@ class FleetState:
                 worker.syncs,
                 tuple(sorted({*living, *(one.spec.uid for one in self._clusters.values())})),
                 complete,
+                tuple(one.spec.uid for one in self._clusters.values() if one.worker != name),
             ),
         )
 

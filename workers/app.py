@@ -215,7 +215,11 @@ class Worker:
                 life, name = self._state.life, self._state.name
                 self._send(m.Answer(name, life, instruction.request, body))
             case s.TidyJournal() if self._journal is not None:
-                await self._journal.tidy(instruction.living, complete=instruction.complete)
+                await self._journal.tidy(
+                    instruction.living,
+                    complete=instruction.complete,
+                    elsewhere=instruction.elsewhere,
+                )
             case s.End():
                 _log.info("worker ends", why=instruction.why)
                 self.ended.set()

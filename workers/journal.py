@@ -108,6 +108,8 @@ class Journal:
         self._closing = False
         self._unwritten: list[tuple[ClusterJournal, Entry]] = []  #: of a commit that failed
         self._retry: asyncio.TimerHandle | None = None
+        self._gone: set[str] = set()  #: clusters that are to be removed from the file
+        self._retry_removal: asyncio.TimerHandle | None = None
         self._round = self._ended = 0  #: commits begun and ended
         self._settling: deque[tuple[int, asyncio.Future[None]]] = deque()
         #: why nothing can be written down now, for a person; empty: it can
@@ -118,9 +120,13 @@ class Journal:
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
+        if self._retry_removal is not None:
+            self._retry_removal.cancel()
         for journal in self._clusters.values():
             self.touch(journal.recorder.cluster)
         self._closing = True
+        if self._gone:
+            self._remove_gone()
         if not self._under_way:
             self._under_way = True
             self._commit()
@@ -148,27 +154,31 @@ class Journal:
         job = self._thread.submit(strays.take_over, self._file, set(uids), self._workers)
         self._taken |= job.result()
 
-    async def tidy(self, living: Collection[str], *, complete: bool) -> None:
-        """Write down what is not yet, give away clusters that are other workers', remove those that are gone.
+    async def tidy(
+        self, living: Collection[str], *, complete: bool, elsewhere: Collection[str]
+    ) -> None:
+        """Write down what is not yet, give away what is other workers', remove what is gone.
 
         Args:
             living: uids of clusters that there are, on any worker.
             complete: these are all of the installation.
+            elsewhere: uids of clusters that other workers are to hold.
         """
         await self.settle()
         if not self.broken:
-            job = functools.partial(
-                self._tidy, frozenset(self._clusters), frozenset(living), complete
-            )
+            held = frozenset(self._clusters)
+            gone = self._file.uids - held - set(living) if complete and self._ours else set()
+            kept = held.union(living) if complete and self._ours else None
+            job = functools.partial(self._tidy, set(elsewhere) - held, gone, kept)
             await self._loop.run_in_executor(self._thread, job)
 
-    def _tidy(self, held: frozenset[str], living: frozenset[str], complete: bool) -> None:
+    def _tidy(self, moved: set[str], gone: set[str], kept: frozenset[str] | None) -> None:
         try:
-            strays.hand_over(self._file, (self._file.uids & living) - held)
-            if complete and self._ours:
-                if gone := self._file.uids - living - held:
-                    self._file.forget(*gone)
-                strays.purge(self._file, living | held, self._workers)
+            strays.hand_over(self._file, self._file.uids & moved)
+            if gone:
+                self._file.forget(*gone)
+            if kept is not None:
+                strays.purge(self._file, kept, self._workers)
         except (OSError, sqlite3.Error, JournalError) as error:  # the next Sync tries again
             _log.error("journal cannot be tidied", file=str(self._path), error=str(error))
 
@@ -237,13 +247,22 @@ class Journal:
             journal.forgotten = True
             self._dirty.pop(journal, None)
             self._unwritten = [pair for pair in self._unwritten if pair[0] is not journal]
-        self._thread.submit(self._forget, uid)
+        self._gone.add(uid)
+        self._remove_gone()
 
-    def _forget(self, uid: str) -> None:
-        try:
-            strays.forget(self._file, uid)
-        except (OSError, sqlite3.Error, JournalError) as error:  # a later Sync tidies
-            _log.error("journal cannot forget a cluster", uid=uid, error=str(error))
+    def _remove_gone(self) -> None:
+        gone = frozenset(self._gone)
+        job = functools.partial(strays.forget, self._file, gone, self._workers)
+        done = self._loop.run_in_executor(self._thread, job)
+        done.add_done_callback(lambda future: self._removed(gone, future))
+
+    def _removed(self, gone: frozenset[str], done: asyncio.Future[None]) -> None:
+        error = done.exception()
+        if error is None:
+            self._gone -= gone
+        elif not self._closing:
+            _log.error("journal cannot be written", file=str(self._path), error=str(error))
+            self._retry_removal = self._loop.call_later(_RETRY_S, self._remove_gone)
 
     def _restored(self, spec: ClusterSpec, make: Make, rows: list[Row]) -> WorkloadCluster:
         """Return the cluster that was written down. Raises DamageError."""

@@ -90,6 +90,7 @@ class TidyJournal:
 
     living: tuple[str, ...]
     complete: bool
+    elsewhere: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +305,7 @@ class WorkerState:
             yield from self._serve(held)
             self._schedule(key)
             yield from self._report(held)
-        yield TidyJournal(sync.living, sync.complete)
+        yield TidyJournal(sync.living, sync.complete, sync.elsewhere)
         yield Send(m.Synced(self.name, self.life, sync.epoch, sync.number))
 
     def _sync_machines(self, specs: Iterable[MachineSpec]) -> None:

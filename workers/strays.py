@@ -65,13 +65,11 @@ def hand_over(mine: JournalFile, uids: Collection[str]) -> None:
         mine.forget(uid)
 
 
-def forget(mine: JournalFile, uid: str) -> None:
-    """Remove a cluster that is not to come back, also where it was on its way to another worker."""
-    mine.forget(uid)
-    path = _way_of(mine, uid)
-    if path.exists():
-        with contextlib.closing(_patiently(path)) as file:
-            file.remove()
+def forget(mine: JournalFile, uids: Collection[str], workers: Collection[str]) -> None:
+    """Remove clusters that are deleted, wherever they are written down. Raises OSError, sqlite3.Error."""
+    mine.forget(*uids)
+    for stray in _strays(mine.path, workers):
+        _shrink(stray, uids)
 
 
 def _way_of(mine: JournalFile, uid: str) -> Path:

@@ -15,7 +15,7 @@ from capim.api.gvk import NamespacedName
 from capim.api.workload import ClusterSpec, ListenerStatus, MachineProgress, MachineSpec
 
 #: Raised with every change of a message's fields; a coordinator refuses a worker of another version.
-VERSION = 3
+VERSION = 4
 
 
 # --- coordinator to worker -------------------------------------------------------------------------
@@ -76,6 +76,7 @@ class Sync:
     number: int = 0  #: counted by worker, returned by `Synced`
     living: tuple[str, ...] = ()  #: uids of clusters that there are, on any worker
     complete: bool = False  #: there are no others in this installation
+    elsewhere: tuple[str, ...] = ()  #: those of them that other workers are to hold
 
 
 @dataclass(frozen=True, slots=True)

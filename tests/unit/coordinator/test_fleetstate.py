@@ -112,8 +112,8 @@ def test_begin_sends_each_worker_its_whole_shard(fleet: Fleet) -> None:
     fleet.do(fleet.state.set_cluster(W1, cluster(C2, "u2", 20001)))
     sent = {one.worker: one.command for one in fleet.state.begin() if isinstance(one, Send)}
     living = ("u1", "u2")
-    assert sent[W0] == m.Sync(7, (cluster(),), (machine(),), 1, living)
-    assert sent[W1] == m.Sync(7, (cluster(C2, "u2", 20001),), (), 1, living)
+    assert sent[W0] == m.Sync(7, (cluster(),), (machine(),), 1, living, elsewhere=("u2",))
+    assert sent[W1] == m.Sync(7, (cluster(C2, "u2", 20001),), (), 1, living, elsewhere=("u1",))
 
 
 def test_workers_are_told_what_lives_and_whether_there_can_be_more(fleet: Fleet) -> None:

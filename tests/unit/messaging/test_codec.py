@@ -43,7 +43,7 @@ MESSAGES: list[Message] = [
     m.EnsureMachine(3, MACHINE),
     m.RemoveMachine(3, KEY, "m1", "u2"),
     m.RemoveCluster(3, KEY, "u1"),
-    m.Sync(3, (CLUSTER,), (MACHINE,), 4, ("u1", "u2"), True),
+    m.Sync(3, (CLUSTER,), (MACHINE,), 4, ("u1", "u2"), True, ("u2",)),
     m.Ping(3),
     m.Query(3, 7, "metrics"),
     m.Stop(3),

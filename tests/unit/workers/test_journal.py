@@ -340,7 +340,7 @@ def test_a_cluster_that_moved_is_found_by_the_worker_that_has_it_now(tmp_path: P
         for uid in ("u1", "u2"):
             write(started(journal.build(spec(uid), make)), uid)
         journal.drop(journal._clusters["u1"].recorder.cluster)
-        await journal.tidy(["u1", "u2"], complete=True)
+        await journal.tidy(["u1", "u2"], complete=True, elsewhere=["u1"])
 
     async def taking(journal: j.Journal) -> None:
         journal.greet("installation", workers)
@@ -371,13 +371,60 @@ def test_a_cluster_that_is_removed_on_its_way_to_another_worker_leaves_nothing(
         cluster = started(journal.build(spec(), make))
         journal.touch(cluster)
         journal.drop(cluster)
-        await journal.tidy(["u1"], complete=True)
+        await journal.tidy(["u1"], complete=True, elsewhere=["u1"])
         assert on_their_way()
         journal.forget("u1")
 
     run(path, scenario)
     assert on_their_way() == []
     assert uids(path) == set()
+
+
+def test_a_cluster_that_is_deleted_is_removed_once_the_disk_has_room_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, forget, full = tmp_path / "w.journal", JournalFile.forget, [True]
+    monkeypatch.setattr(j, "_RETRY_S", 0.0)
+    removed = threading.Event()
+
+    def sometimes(self: JournalFile, *uids: str) -> None:
+        if full[0]:
+            full[0] = False
+            raise sqlite3.OperationalError("database or disk is full")
+        forget(self, *uids)
+        removed.set()
+
+    monkeypatch.setattr(JournalFile, "forget", sometimes)
+
+    async def scenario(journal: j.Journal) -> None:
+        write(started(journal.build(spec(), make)), "a")
+        journal.touch(journal._clusters["u1"].recorder.cluster)
+        await journal.settle()
+        journal.forget("u1")
+        await asyncio.to_thread(removed.wait, 10)
+
+    run(path, scenario)
+    assert uids(path) == set()
+
+
+def test_a_cluster_that_is_deleted_on_its_way_is_removed(tmp_path: Path) -> None:
+    async def giving(journal: j.Journal) -> None:
+        journal.greet("installation", ("worker-0", "worker-1"))
+        write(started(journal.build(spec(), make)), "a")
+        journal.drop(journal._clusters["u1"].recorder.cluster)
+        await journal.tidy(["u1"], complete=True, elsewhere=["u1"])
+
+    async def other(journal: j.Journal) -> None:
+        journal.greet("installation", ("worker-0", "worker-1"))
+        journal.forget("u1")
+
+    run(tmp_path / "worker-0.journal", giving)
+    assert len(list(tmp_path.glob("*.journal"))) == 2
+    run(tmp_path / "worker-1.journal", other)
+    assert {file.name: uids(file) for file in tmp_path.glob("*.journal")} == {
+        "worker-0.journal": set(),
+        "worker-1.journal": set(),
+    }
 
 
 def test_what_is_known_of_a_cluster_that_is_gone_is_removed(tmp_path: Path) -> None:
@@ -391,7 +438,7 @@ def test_what_is_known_of_a_cluster_that_is_gone_is_removed(tmp_path: Path) -> N
     async def second(journal: j.Journal) -> None:
         journal.greet(installations[0], ("worker-0",))
         journal.build(spec("here"), make)
-        await journal.tidy(["here", "elsewhere"], complete=complete[0])
+        await journal.tidy(["here", "elsewhere"], complete=complete[0], elsewhere=["elsewhere"])
 
     run(path, first)
     run(stray, first)
