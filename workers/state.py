@@ -225,6 +225,7 @@ class WorkerState:
         self._heard_at = steady()
         self._registered_at = steady()
         self._must_register = True
+        self._over = False  #: told to end, once: what is asked for again and again piles up
         self._version_floor = 0
         self._simulation = simulation
         self._due: list[tuple[float, NamespacedName]] = []
@@ -462,6 +463,8 @@ class WorkerState:
 
     def wait_s(self) -> float:
         """Return for how long at most `tick` has nothing to do."""
+        if self._over:
+            return _SILENCE_S
         beat = self._registered_at + _REGISTER_EVERY_S
         if not self._must_register:
             beat = max(beat, self._heard_at + _SILENCE_S)
@@ -480,7 +483,9 @@ class WorkerState:
         now = self._steady()
         silent_s = now - self._heard_at
         if silent_s >= self._orphan_after_s:
-            yield End(f"no coordinator for {silent_s:.0f} s")
+            if not self._over:
+                self._over = True
+                yield End(f"no coordinator for {silent_s:.0f} s")
         elif (
             self._must_register or silent_s >= _SILENCE_S
         ) and now - self._registered_at >= _REGISTER_EVERY_S:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO, cast
 
 import structlog
 
@@ -37,6 +38,27 @@ def without_secrets(render: Processor) -> Processor:
     return rendered
 
 
+class Lasting:
+    """A stream whose reader may go: what nobody reads is dropped, and whoever logs goes on.
+
+    Workers share the coordinator's standard error and outlive it; without this, the first line after the
+    end of whoever collected the log would end a task in the middle.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write what can be written."""
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Pass on what was written, if anybody is there."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+
 def configure(*, verbosity: int = 2, logging_format: str = "text", **fields: object) -> None:
     """Send logs to standard error; `fields` go into every line of this process.
 
@@ -60,6 +82,6 @@ def configure(*, verbosity: int = 2, logging_format: str = "text", **fields: obj
             without_secrets(render),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Lasting(sys.stderr))),
     )
     structlog.contextvars.bind_contextvars(**fields)

@@ -1,8 +1,10 @@
-"""No key and no token gets into a log line, in either format and wherever it was put."""
+"""No key and no token gets into a log line, and no line that cannot be written stops who logs."""
 
 from __future__ import annotations
 
 import base64
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +17,7 @@ from capim.certs.tokens import TokenSigner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from io import FileIO
 
 PEM = dump_private_key(new_key())
 TOKEN = TokenSigner(new_key()).sign({"sub": "system:serviceaccount:default:robot"})
@@ -79,3 +82,32 @@ def test_what_is_no_secret_stays(
     line = capsys.readouterr().err
     assert "secret" not in line
     assert "20000" in line
+
+
+def test_a_log_that_nobody_reads_any_more_stops_nobody(
+    configure: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "wb", buffering=0) as raw:
+        monkeypatch.setattr(sys, "stderr", _Unbuffered(raw))
+        log = configure()
+        log.warning("somebody reads")
+        os.close(reader)
+        log.warning("nobody reads")
+        log.warning("nobody reads still")
+
+
+class _Unbuffered:
+    """Standard error as Python makes it: every line goes out at once."""
+
+    def __init__(self, raw: FileIO) -> None:
+        self._raw = raw
+
+    def write(self, text: str) -> None:
+        self._raw.write(text.encode())
+
+    def flush(self) -> None:
+        self._raw.flush()
+
+    def isatty(self) -> bool:
+        return False

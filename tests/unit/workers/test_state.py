@@ -231,6 +231,8 @@ def test_a_silent_worker_registers_again_and_ends_when_orphaned(worker: Worker) 
     assert len(reports(worker.tick_at(0.5), m.Register)) == 1
     (end,) = [one for one in worker.tick_at(60.0) if isinstance(one, End)]
     assert "no coordinator" in end.why
+    assert worker.tick_at(1.0) == []
+    assert worker.state.wait_s() > 1.0
 
 
 @pytest.mark.parametrize("jump_s", [-3600.0, 3600.0])
