@@ -68,6 +68,8 @@ def form_of(
 ) -> Form:
     """Choose the form of an answer.
 
+    The form that objects are stored in is `PLAIN` itself, which is sent as it is.
+
     Args:
         accept: the header; empty where there is none.
         watch: a stream of events is asked for.
@@ -94,7 +96,8 @@ def form_of(
         listed = _NAMES if not watch or (custom and "protobuf" in accept) else _STREAM_NAMES
         raise _not_acceptable(listed)
     in_json = (form for form in found if form.media is not Media.PROTOBUF)
-    return found[0] if found[0].media is not Media.PROTOBUF else next(in_json, found[0])
+    best = found[0] if found[0].media is not Media.PROTOBUF else next(in_json, found[0])
+    return PLAIN if best == PLAIN else best
 
 
 @lru_cache(maxsize=64)

@@ -58,6 +58,16 @@ def test_list_is_the_stored_bytes_joined(client: MemoryClient) -> None:
     assert answer.body.count(b'"kind"') == 1
 
 
+@pytest.mark.parametrize("accept", ["application/json", "application/json, */*"])
+def test_what_is_read_as_json_is_not_written_anew(
+    client: MemoryClient, accept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.ask("POST", NODES, {"metadata": {"name": "a"}})
+    monkeypatch.delattr("capim.server.apiserver.writer_for")
+    for path in (NODES, f"{NODES}/a"):
+        assert client.ask("GET", path, Accept=accept).status == 200
+
+
 def test_list_in_pages_with_selectors(client: MemoryClient) -> None:
     for name in ("a", "b", "c"):
         labels = {"pick": str(name != "b").lower()}

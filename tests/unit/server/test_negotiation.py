@@ -82,6 +82,14 @@ def test_refusals_are_written_plainly(accept: str, media: Media) -> None:
     assert error_media_of(accept) is media
 
 
+@pytest.mark.parametrize(
+    "accept", ["", JSON, f"{JSON}, */*", "*/*", f"{PROTOBUF},{JSON}", f"{YAML};q=0.5,{JSON}"]
+)
+@pytest.mark.parametrize("watch", [True, False])
+def test_what_is_stored_is_sent_as_it_is_to_whoever_takes_json(accept: str, watch: bool) -> None:
+    assert form_of(accept, custom=False, watch=watch) is PLAIN
+
+
 def test_a_kind_without_tables_is_written_in_the_next_form() -> None:
     assert form_of(f"{TABLE},{JSON}", custom=False, tables=False) == PLAIN
     with pytest.raises(APIError) as caught:
