@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from capim.server.shares import Turns
+
 if TYPE_CHECKING:
     import ssl
 
@@ -77,6 +79,7 @@ class Doors:
 
     def __init__(self, descriptors: int | None = None) -> None:
         self._descriptors = descriptors
+        self.turns = Turns()
         self._doors: set[Door] = set()
         self._line: deque[Door] = deque()  #: each once, while clients of it stand in line
         self._quiet_until = 0.0

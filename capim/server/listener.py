@@ -94,7 +94,7 @@ class Listener:
         self._door: Door | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self._transports: dict[asyncio.Transport, asyncio.Protocol] = {}
-        self._share = Share()
+        self._share = Share(self._doors.turns)
         self._full = False  #: too many connections, and none idle, when it was last looked at
         self.state: ListenerState | None = None  #: None: closed
 

@@ -12,7 +12,7 @@ import pytest
 from capim.server import http, shares
 from capim.server.exchange import TOO_MANY_REQUESTS, Response
 from capim.server.http import HttpConnection
-from capim.server.shares import Pace, Share
+from capim.server.shares import Pace, Share, Turns
 from tests.support.memory import MemoryTransport, ReadAnswers, encode_request
 from tests.unit.server.test_http import UPGRADE, Echo, Raw, _grants
 
@@ -103,6 +103,24 @@ def test_neighbour_is_answered_between_two_requests_of_a_busy_cluster() -> None:
         neighbour.connection.data_received(encode_request("GET", "/b"))
         assert neighbour.answers() == [(200, b"GET /b ")]
         assert len(busy.answers()) < 5
+
+    asyncio.run(go())
+
+
+@pytest.mark.usefixtures("tired")
+def test_cluster_stands_in_line_only_while_another_has_work() -> None:
+    async def go() -> None:
+        of_process = Turns()
+        busy, neighbour = (Client(Echo(), Share(of_process)) for _ in range(2))
+        for _ in range(3):
+            busy.connection.data_received(encode_request("GET", "/a"))
+        assert len(busy.answers()) == 3
+        neighbour.connection.data_received(encode_request("GET", "/b"))
+        for _ in range(3):
+            busy.connection.data_received(encode_request("GET", "/c"))
+        assert len(busy.answers()) < 3
+        await turns()
+        assert len(busy.answers()) >= 2
 
     asyncio.run(go())
 
