@@ -39,7 +39,7 @@ e2e: $(STAMP) ## real Cluster API controllers, 1.7 and 1.14, and the cases besid
 churn: $(STAMP) ## ten minutes of writes under controller-runtime managers, whose caches must follow (needs Go)
 	$(BIN)/pytest tests/conformance/test_clients.py -m e2e -p no:xdist -k churn --churn-seconds 600 $(ARGS)
 
-chaos: $(STAMP) ## hundreds of schedules of kills, stops and cut connections: ARGS='--seeds 0:500'
+chaos: $(STAMP) ## hundreds of schedules of what can go wrong around CAPIM's processes: ARGS='--seeds 0:500'
 	$(BIN)/python -m tests.chaos.run --results out/chaos.jsonl $(ARGS)
 
 bench: $(STAMP) ## CAPIM beside the Go in-memory provider, both lines of Cluster API (needs Go)
