@@ -65,6 +65,7 @@ class Manager:
         self._metrics = Metrics()
         self._fleet = Fleet(options, steady_clock, scope)
         self._readiness = Readiness([name for name, _ in options.remote_workers])
+        self._readiness.leads = not options.leader_elect  # nobody else could be the leader
         self._servers = Servers(
             options,
             client,

@@ -15,6 +15,7 @@ hundredth of the time from then on. One loop, no lock.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
@@ -42,33 +43,44 @@ LATE_BYTES: Final = 16 << 10
 
 
 class Turns:
-    """Which clusters of a process have had work of late."""
+    """Which clusters of a process have had work of late, and what CPU time all of it took."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared_until: float = 0.0) -> None:
+        """Begin with one cluster; `shared_until`: infinity where there are always others."""
         self.last: Share | None = None  #: who used the loop last
-        self._shared_until = 0.0
+        self._shared_until = shared_until
+        self._cpu_s = 0.0  #: what the thread had used when it was last looked at
+        self._looked_at = 0.0
 
     def note(self, share: Share) -> None:
         """Note that the loop went from one cluster to another."""
         if self.last is not None:
-            self._shared_until = time.perf_counter() + _SHARED_S
+            self._shared_until = max(self._shared_until, time.perf_counter() + _SHARED_S)
         self.last = share
 
     def is_alone(self) -> bool:
         """Tell whether one cluster alone has had work of late."""
         return time.perf_counter() > self._shared_until
 
+    def look(self) -> None:
+        """Note what CPU time the thread has used, not more often than that is worth."""
+        if (now := time.perf_counter()) > self._looked_at + _LOOK_S:
+            self._looked_at, self._cpu_s = now, time.thread_time()
+
+    def used_since(self) -> float:
+        """Return the CPU time since the last look, which is now, in seconds."""
+        before, self._cpu_s = self._cpu_s, time.thread_time()
+        return self._cpu_s - before
+
 
 class Share:
     """What one cluster has used of the loop, and who waits for more.
 
-    `turns`: of the process; None: somebody else always wants the loop.
+    `turns`: of the process; None: there are always others.
     """
 
     __slots__ = (
-        "_cpu_s",
         "_line",
-        "_looked_at",
         "_spent_s",
         "_turning",
         "_turns",
@@ -78,7 +90,7 @@ class Share:
     )
 
     def __init__(self, turns: Turns | None = None) -> None:
-        self._turns = turns
+        self._turns = turns or Turns(math.inf)
         self._turning = False  #: what stands in line is being done
         self.resting = False  #: nothing more of this cluster is done in this turn
         self.in_line: dict[str, int] = {}  #: connections that wait, by client
@@ -86,29 +98,28 @@ class Share:
             str, tuple[float, float]
         ] = {}  #: long steps in seconds, and when, by client
         self._spent_s = 0.0
-        self._cpu_s = 0.0  #: what the thread had used when it was last looked at
-        self._looked_at = 0.0
         self._line: deque[Callable[[], None]] = deque()
 
     def charge(self, seconds: float, client: str) -> None:
         """Note what was used; above the budget the cluster rests until the loop has gone round."""
         turns = self._turns
-        if turns is not None and turns.last is not self:
+        if turns.last is not self:
             turns.note(self)
         self._spent_s += seconds
-        if seconds > LONG_S:
+        if self._spent_s <= BUDGET_S:
+            return
+        alone = turns.is_alone()
+        if seconds > LONG_S and not alone:
             self._owe(client, seconds)
-        if self._spent_s > BUDGET_S and not self.resting:
-            if self._turning or turns is None or not turns.is_alone():
-                self._rest()
-            else:
-                self._spent_s = 0.0
+        if self._turning or not alone:
+            self._rest()
+        else:
+            self._begin_turn()
 
     def soon(self, step: Callable[[], None]) -> None:
         """Do this in one of the next turns; it charges what it uses."""
         self._line.append(step)
-        if not self.resting:
-            self._rest()
+        self._rest()
 
     def refuses(self, client: str) -> bool:
         """Tell whether this client has to come later."""
@@ -122,8 +133,7 @@ class Share:
 
     def _owe(self, client: str, seconds: float) -> None:
         # on a busy machine a step may take long because others had the core: that is nobody's fault
-        cpu_s = time.thread_time()
-        used_s, self._cpu_s = min(seconds, cpu_s - self._cpu_s), cpu_s
+        used_s = min(seconds, self._turns.used_since())
         if used_s <= LONG_S:
             return
         now = time.perf_counter()
@@ -132,14 +142,18 @@ class Share:
         self.debts[client] = (self._owed(client, now) + used_s, now)
 
     def _rest(self) -> None:
+        if self.resting:
+            return
         self.resting = True
         asyncio.get_running_loop().call_soon(self._turn)
 
+    def _begin_turn(self) -> None:
+        self._spent_s = 0.0
+        self._turns.look()
+
     def _turn(self) -> None:
         self.resting = False
-        self._spent_s = 0.0
-        if (now := time.perf_counter()) > self._looked_at + _LOOK_S:
-            self._looked_at, self._cpu_s = now, time.thread_time()
+        self._begin_turn()
         line, self._turning = self._line, True
         while line and not self.resting:
             line.popleft()()
