@@ -6,9 +6,12 @@ A message is a table: JSON name -> number and writer. A field whose name begins 
 from __future__ import annotations
 
 import struct
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+
+from capim.wire.protobuf_encode import sized, varint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,18 +40,14 @@ def message(messages: Messages, name: str, value: JsonObject) -> bytes:
     return b"".join(parts)
 
 
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+def nested(messages: Messages, name: str, number: int, value: JsonObject) -> bytes:
+    """Write a message as a field of another."""
+    return delimited(number, message(messages, name, value))
 
 
 def delimited(number: int, data: bytes) -> bytes:
     """Write bytes with their length."""
-    return _varint(number << 3 | _BYTES) + _varint(len(data)) + data
+    return varint(number << 3 | _BYTES) + sized(data)
 
 
 def text(number: int, value: str) -> bytes:
@@ -58,17 +57,17 @@ def text(number: int, value: str) -> bytes:
 
 def boolean(number: int, value: bool, *, always: bool = False) -> bytes:
     """Write a truth; none is written for false, unless it is one of several choices."""
-    return _varint(number << 3) + _varint(value) if value or always else b""
+    return varint(number << 3) + varint(value) if value or always else b""
 
 
 def integer(number: int, value: int) -> bytes:
     """Write a whole number; none is written for zero."""
-    return _varint(number << 3) + _varint(value & (1 << 64) - 1) if value else b""
+    return varint(number << 3) + varint(value) if value else b""
 
 
 def double(number: int, value: float, *, always: bool = False) -> bytes:
     """Write a number; none is written for zero, unless it is one of several choices."""
-    written = _varint(number << 3 | _DOUBLE) + struct.pack("<d", value)
+    written = varint(number << 3 | _DOUBLE) + struct.pack("<d", value)
     return written if value or always else b""
 
 
@@ -91,3 +90,35 @@ def named(write: Write, number: int, value: dict[str, Any], *, inner: int = 1) -
 def wrapped(write: Write, number: int, value: Any) -> bytes:
     """Write a value as the first field of a message of its own."""
     return delimited(number, write(1, value))
+
+
+TEXTS: Final = partial(repeated, text)
+
+#: of an ExternalDocs, in either version
+EXTERNAL_DOCS: Final[tuple[dict[str, tuple[int, Write]], int]] = (
+    {"description": (1, text), "url": (2, text)},
+    3,
+)
+#: what a schema demands of values, in the order of its numbers in either version
+_DEMANDS: Final[dict[str, Write]] = {
+    "multipleOf": double,
+    "maximum": double,
+    "exclusiveMaximum": boolean,
+    "minimum": double,
+    "exclusiveMinimum": boolean,
+    "maxLength": integer,
+    "minLength": integer,
+    "pattern": text,
+    "maxItems": integer,
+    "minItems": integer,
+    "uniqueItems": boolean,
+    "maxProperties": integer,
+    "minProperties": integer,
+    "required": TEXTS,
+    "enum": partial(repeated, any_),
+}
+
+
+def demands(first: int) -> dict[str, tuple[int, Write]]:
+    """Return the fields of a schema that demand something of values; their numbers begin at `first`."""
+    return {name: (number, write) for number, (name, write) in enumerate(_DEMANDS.items(), first)}

@@ -10,13 +10,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from capim.wire.gnostic import (
+    EXTERNAL_DOCS,
+    TEXTS,
     any_,
     boolean,
     delimited,
+    demands,
     double,
-    integer,
     message,
     named,
+    nested,
     repeated,
     text,
     wrapped,
@@ -33,7 +36,7 @@ def encode_document(document: JsonObject) -> bytes:
 
 
 def _one(name: str, number: int, value: JsonObject) -> bytes:
-    return delimited(number, message(_FIELDS, name, value))
+    return nested(_FIELDS, name, number, value)
 
 
 def _or_reference(name: str, number: int, value: JsonObject) -> bytes:
@@ -63,7 +66,6 @@ def _responses(number: int, value: JsonObject) -> bytes:
     return delimited(number, b"".join(pairs))
 
 
-_TEXTS: Final = partial(repeated, text)
 _SCHEMA: Final = partial(_or_reference, "Schema")
 _SCHEMAS: Final = partial(repeated, _SCHEMA)
 _RESPONSE: Final = partial(_or_reference, "Response")
@@ -106,7 +108,7 @@ _FIELDS: Final[Messages] = {
     ),
     "Operation": (
         {
-            "tags": (1, _TEXTS),
+            "tags": (1, TEXTS),
             "description": (3, text),
             "operationId": (5, text),
             "parameters": (6, _PARAMETERS),
@@ -132,28 +134,14 @@ _FIELDS: Final[Messages] = {
         },
         14,
     ),
-    "ExternalDocs": ({"description": (1, text), "url": (2, text)}, 3),
+    "ExternalDocs": EXTERNAL_DOCS,
     "Schema": (
         {
             "nullable": (1, boolean),
             "externalDocs": (6, partial(_one, "ExternalDocs")),
             "example": (7, any_),
             "title": (9, text),
-            "multipleOf": (10, double),
-            "maximum": (11, double),
-            "exclusiveMaximum": (12, boolean),
-            "minimum": (13, double),
-            "exclusiveMinimum": (14, boolean),
-            "maxLength": (15, integer),
-            "minLength": (16, integer),
-            "pattern": (17, text),
-            "maxItems": (18, integer),
-            "minItems": (19, integer),
-            "uniqueItems": (20, boolean),
-            "maxProperties": (21, integer),
-            "minProperties": (22, integer),
-            "required": (23, _TEXTS),
-            "enum": (24, partial(repeated, any_)),
+            **demands(10),
             "type": (25, text),
             "allOf": (26, _SCHEMAS),
             "oneOf": (27, _SCHEMAS),

@@ -60,7 +60,7 @@ def _parts(name: str) -> tuple[Part, ...]:
 
 def _part(field: Field) -> Part:
     """Return what writes one field of an object, or nothing where the object has none."""
-    tag = _varint(field.number << 3 | _wire_type(field))
+    tag = varint(field.number << 3 | _wire_type(field))
     encode, key = _encoder(field), field.name
     if field.inline:
         return lambda obj: tag + encode(obj)
@@ -86,7 +86,7 @@ def _wire_type(field: Field) -> int:
 
 def _entry(field: Field, key: str, value: bytes) -> bytes:
     """Return a map's entry: a message of key and value."""
-    value_tag = _varint(2 << 3 | _WIRE_TYPES.get(field.type, _LENGTH_DELIMITED))
+    value_tag = varint(2 << 3 | _WIRE_TYPES.get(field.type, _LENGTH_DELIMITED))
     return sized(b"\x0a" + _text(key) + value_tag + value)
 
 
@@ -101,7 +101,8 @@ def _encoder(field: Field) -> Encode:
     return lambda value: sized(encode_message(field.type, value or {}))
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """Return a whole number of 64 bits, negative ones as their complement."""
     value &= 0xFFFF_FFFF_FFFF_FFFF
     out = bytearray()
     while value > 0x7F:
@@ -113,7 +114,7 @@ def _varint(value: int) -> bytes:
 
 def sized(value: bytes) -> bytes:
     """Return bytes behind their length."""
-    return _varint(len(value)) + value
+    return varint(len(value)) + value
 
 
 def _text(value: str) -> bytes:
@@ -124,7 +125,7 @@ def _integer(value: float) -> bytes:
     number = int(value)
     if number != value or not -(1 << 63) <= number < 1 << 63:
         raise ValueError(f"{value!r} is not an integer of 64 bits")
-    return _varint(number)
+    return varint(number)
 
 
 _SCALARS: Final[dict[str, Encode]] = {
@@ -140,7 +141,7 @@ _SCALARS: Final[dict[str, Encode]] = {
 def _time(text: str) -> bytes:
     since = datetime.datetime.fromisoformat(text) - _EPOCH
     seconds = since.days * 86_400 + since.seconds
-    return b"\x08" + _varint(seconds) + b"\x10" + _varint(since.microseconds * 1000)
+    return b"\x08" + varint(seconds) + b"\x10" + varint(since.microseconds * 1000)
 
 
 def _duration(text: str) -> bytes:
@@ -149,7 +150,7 @@ def _duration(text: str) -> bytes:
     if _DURATION_PART.sub("", unsigned) not in {"", "0"}:
         raise ValueError(f"{text!r} is not a duration")
     nanos = int(sum(parts))
-    return b"\x08" + _varint(-nanos if text.startswith("-") else nanos)
+    return b"\x08" + varint(-nanos if text.startswith("-") else nanos)
 
 
 def _int_or_string(value: int | str) -> bytes:

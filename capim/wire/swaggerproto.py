@@ -11,13 +11,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from capim.wire.gnostic import (
+    EXTERNAL_DOCS,
+    TEXTS,
     any_,
     boolean,
     delimited,
-    double,
-    integer,
+    demands,
     message,
     named,
+    nested,
     repeated,
     text,
     wrapped,
@@ -34,7 +36,7 @@ def encode_document(document: JsonObject) -> bytes:
 
 
 def _one(name: str, number: int, value: JsonObject) -> bytes:
-    return delimited(number, message(_FIELDS, name, value))
+    return nested(_FIELDS, name, number, value)
 
 
 def _type(number: int, value: str | list[str]) -> bytes:
@@ -59,7 +61,6 @@ def _parameter(number: int, value: JsonObject) -> bytes:
 
 
 _PLACES: Final = {"query": ("QueryParameter", 3), "path": ("PathParameter", 4)}
-_TEXTS: Final = partial(repeated, text)
 _PARAMETERS: Final = partial(repeated, _parameter)
 _SCHEMA: Final = partial(_one, "Schema")
 _OPERATION: Final = partial(_one, "Operation")
@@ -74,7 +75,7 @@ _FIELDS: Final[Messages] = {
             "info": (2, partial(_one, "Info")),
             "paths": (8, partial(named, partial(_one, "PathItem"), inner=2)),
             "definitions": (9, partial(named, _SCHEMA)),
-            "security": (12, partial(repeated, partial(named, partial(wrapped, _TEXTS)))),
+            "security": (12, partial(repeated, partial(named, partial(wrapped, TEXTS)))),
             "securityDefinitions": (
                 13,
                 partial(named, lambda number, it: delimited(number, _one("ApiKey", 2, it))),
@@ -96,14 +97,14 @@ _FIELDS: Final[Messages] = {
     ),
     "Operation": (
         {
-            "tags": (1, _TEXTS),
+            "tags": (1, TEXTS),
             "description": (3, text),
             "operationId": (5, text),
-            "produces": (6, _TEXTS),
-            "consumes": (7, _TEXTS),
+            "produces": (6, TEXTS),
+            "consumes": (7, TEXTS),
             "parameters": (8, _PARAMETERS),
             "responses": (9, partial(named, _RESPONSE)),
-            "schemes": (10, _TEXTS),
+            "schemes": (10, TEXTS),
             "deprecated": (11, boolean),
         },
         13,
@@ -141,28 +142,14 @@ _FIELDS: Final[Messages] = {
         },
         22,
     ),
-    "ExternalDocs": ({"description": (1, text), "url": (2, text)}, 3),
+    "ExternalDocs": EXTERNAL_DOCS,
     "Schema": (
         {
             "$ref": (1, text),
             "format": (2, text),
             "title": (3, text),
             "description": (4, text),
-            "multipleOf": (6, double),
-            "maximum": (7, double),
-            "exclusiveMaximum": (8, boolean),
-            "minimum": (9, double),
-            "exclusiveMinimum": (10, boolean),
-            "maxLength": (11, integer),
-            "minLength": (12, integer),
-            "pattern": (13, text),
-            "maxItems": (14, integer),
-            "minItems": (15, integer),
-            "uniqueItems": (16, boolean),
-            "maxProperties": (17, integer),
-            "minProperties": (18, integer),
-            "required": (19, _TEXTS),
-            "enum": (20, partial(repeated, any_)),
+            **demands(6),
             "additionalProperties": (21, _additional),
             "type": (22, _type),
             "items": (23, partial(wrapped, _SCHEMA)),
