@@ -29,11 +29,12 @@ from capim.messaging import envelope as m
 from capim.messaging.keys import COORDINATOR, KeyFileError, load_pair, load_public
 from capim.messaging.sockets import PeerBusyError, WorkerSocket
 from capim.server.requestlog import request_log
-from workers import state as s
+from workers import instructions as i
 from workers.journal import Journal
 from workers.journalfile import JournalError
 from workers.journalmetrics import JournalMetrics
 from workers.listeners import Listeners
+from workers.state import Held, WorkerState
 from workers.views import Views
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class Worker:
         self._options = options
         self._scope = scope
         self._journal = _open_journal(options, clock)
-        self._state = s.WorkerState(
+        self._state = WorkerState(
             options.name,
             life=secrets.token_hex(8),
             pid=os.getpid(),
@@ -145,7 +146,7 @@ class Worker:
             self._listeners.metrics.registry.register(JournalMetrics(self._journal))
         self._views = Views(self._state, self._listeners)
         self._commands: asyncio.Queue[m.Command] = asyncio.Queue()
-        self._todo: asyncio.Queue[s.Instruction] = asyncio.Queue()
+        self._todo: asyncio.Queue[i.Instruction] = asyncio.Queue()
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._socket = _connect(options, self._on_message, self._register_again)
@@ -178,7 +179,7 @@ class Worker:
             command = await self._commands.get()
             until = self._loop.time() + _SLICE_S
             for instruction in self._state.handle(command):
-                if not isinstance(instruction, s.Breathe):
+                if not isinstance(instruction, i.Breathe):
                     self._todo.put_nowait(instruction)
                 if self._loop.time() >= until:
                     await asyncio.sleep(0)
@@ -190,7 +191,7 @@ class Worker:
     def _tick(self) -> None:
         self._take(self._state.tick())
 
-    def _take(self, instructions: Iterable[s.Instruction]) -> None:
+    def _take(self, instructions: Iterable[i.Instruction]) -> None:
         for instruction in instructions:
             self._todo.put_nowait(instruction)
         self._plan_tick()
@@ -204,44 +205,44 @@ class Worker:
         while True:
             await self._do(await self._todo.get())
 
-    async def _do(self, instruction: s.Instruction) -> None:
+    async def _do(self, instruction: i.Instruction) -> None:
         match instruction:
-            case s.Send():
+            case i.Send():
                 if self._journal is not None:  # what is reported must not be undone by a crash
                     await self._journal.settle()
                 self._send(instruction.report)
-            case s.AnswerQuery():
+            case i.AnswerQuery():
                 body = self._views.answer(instruction.subject)
                 life, name = self._state.life, self._state.name
                 self._send(m.Answer(name, life, instruction.request, body))
-            case s.TidyJournal() if self._journal is not None:
+            case i.TidyJournal() if self._journal is not None:
                 await self._journal.tidy(
                     instruction.living,
                     complete=instruction.complete,
                     elsewhere=instruction.elsewhere,
                 )
-            case s.End():
+            case i.End():
                 _log.info("worker ends", why=instruction.why)
                 self.ended.set()
             case _:
                 await self._listen(instruction)
 
-    async def _listen(self, instruction: s.Instruction) -> None:
+    async def _listen(self, instruction: i.Instruction) -> None:
         match instruction:
-            case s.BindListener() if held := self._state.clusters.get(instruction.cluster):
+            case i.BindListener() if held := self._state.clusters.get(instruction.cluster):
                 await self._bind(held)
-            case s.OpenListener() if held := self._state.clusters.get(instruction.cluster):
+            case i.OpenListener() if held := self._state.clusters.get(instruction.cluster):
                 await self._listeners.open(held.cluster)
-            case s.CloseListener():
+            case i.CloseListener():
                 await self._listeners.refuse(instruction.cluster)
-            case s.RenewListener() if held := self._state.clusters.get(instruction.cluster):
+            case i.RenewListener() if held := self._state.clusters.get(instruction.cluster):
                 self._listeners.renew(held.cluster)
-            case s.DropListener():
+            case i.DropListener():
                 await self._listeners.drop(instruction.cluster)
             case _:
                 return  # the cluster went while the instruction waited
 
-    async def _bind(self, held: s.Held) -> None:
+    async def _bind(self, held: Held) -> None:
         """Take the port, and do what follows at once: a Sync is confirmed with its listeners open."""
         problem = self._listeners.bind(held.cluster)
         if problem is None:

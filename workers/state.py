@@ -12,17 +12,32 @@ import heapq
 import math
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final
 
-from capim.api.gvk import NamespacedName
 from capim.api.workload import ListenerState, ListenerStatus, Simulation
 from capim.messaging import envelope as m
 from capim.runtime.workload import WorkloadCluster
+from workers.instructions import (
+    AnswerQuery,
+    BindListener,
+    Breathe,
+    CloseListener,
+    DropListener,
+    End,
+    OpenListener,
+    RenewListener,
+    Send,
+    TidyJournal,
+)
+from workers.keeper import NoKeeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from capim.api.gvk import NamespacedName
     from capim.api.workload import ClusterSpec, MachineProgress, MachineSpec
+    from workers.instructions import Instruction
+    from workers.keeper import Keeper
 
 #: Without a ping for so long (three intervals) the worker introduces itself again, and again.
 _SILENCE_S: Final = 3.0
@@ -32,153 +47,6 @@ _CLOCK_STEP_S: Final = 0.2
 
 #: Until a coordinator's Welcome says otherwise.
 _ORPHAN_AFTER_S: Final = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send this report to the coordinator."""
-
-    report: m.Report
-
-
-@dataclass(frozen=True, slots=True)
-class BindListener:
-    """Take the cluster's port; answer with `listener_bound` or `listener_failed`."""
-
-    cluster: NamespacedName
-
-
-@dataclass(frozen=True, slots=True)
-class OpenListener:
-    """Let connections in."""
-
-    cluster: NamespacedName
-
-
-@dataclass(frozen=True, slots=True)
-class CloseListener:
-    """Refuse connections and end those there are, but keep the port."""
-
-    cluster: NamespacedName
-
-
-@dataclass(frozen=True, slots=True)
-class RenewListener:
-    """Follow an authority, a key or the advertised host that changed."""
-
-    cluster: NamespacedName
-
-
-@dataclass(frozen=True, slots=True)
-class DropListener:
-    """Close and give the port back."""
-
-    cluster: NamespacedName
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerQuery:
-    """Answer a debug or metrics request."""
-
-    request: int
-    subject: str
-
-
-@dataclass(frozen=True, slots=True)
-class TidyJournal:
-    """Give away what is written down of other workers' clusters, remove that of clusters that are gone."""
-
-    living: tuple[str, ...]
-    complete: bool
-    elsewhere: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Breathe:
-    """There is more to do of a large command: whoever waits for the loop may have it."""
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """End the process."""
-
-    why: str
-
-
-Instruction: TypeAlias = (
-    Send
-    | BindListener
-    | OpenListener
-    | CloseListener
-    | RenewListener
-    | DropListener
-    | AnswerQuery
-    | TidyJournal
-    | Breathe
-    | End
-)
-
-
-class Keeper(Protocol):
-    """Writes clusters down, and knows earlier lives of them."""
-
-    def greet(self, installation: str, workers: Iterable[str]) -> None:
-        """Know whose clusters these are, and which workers there are."""
-
-    def expect(self, uids: Iterable[str]) -> None:
-        """Make ready for clusters that are to be built."""
-
-    def build(
-        self, spec: ClusterSpec, make: Callable[[ClusterSpec, int | None], WorkloadCluster]
-    ) -> WorkloadCluster:
-        """Return a cluster as it was; `make` makes an empty one that begins at a version, None: above all."""
-
-    def damage(self, uid: str, /) -> str:
-        """Return why a cluster is not all that was written down of it, for a person; empty: it is."""
-
-    def confirm(self) -> None:
-        """The shard is whole: clusters that come from now on are new."""
-
-    def touch(self, cluster: WorkloadCluster) -> None:
-        """Write down what may be new of a cluster."""
-
-    def drop(self, cluster: WorkloadCluster) -> None:
-        """Let go of a cluster; what is written down of it stays."""
-
-    def forget(self, uid: str) -> None:
-        """Remove what is written down of a cluster that is not to come back."""
-
-
-class NoKeeper:
-    """Writes nothing down."""
-
-    def greet(self, installation: str, workers: Iterable[str]) -> None:
-        """There is nothing to know it for."""
-
-    def expect(self, uids: Iterable[str]) -> None:
-        """There is nothing to make ready."""
-
-    def build(
-        self, spec: ClusterSpec, make: Callable[[ClusterSpec, int | None], WorkloadCluster]
-    ) -> WorkloadCluster:
-        """Return an empty cluster."""
-        return make(spec, None)
-
-    def damage(self, _uid: str, /) -> str:
-        """Nothing was written down that could be damaged."""
-        return ""
-
-    def confirm(self) -> None:
-        """All clusters are new."""
-
-    def touch(self, cluster: WorkloadCluster) -> None:
-        """Write nothing down."""
-
-    def drop(self, cluster: WorkloadCluster) -> None:
-        """Let go of a cluster."""
-
-    def forget(self, uid: str) -> None:
-        """There is nothing to remove."""
 
 
 @dataclass(slots=True)
@@ -270,7 +138,7 @@ class WorkerState:
             case m.RemoveMachine():
                 yield from self._remove_machine(command)
             case m.RemoveCluster():
-                self._forget(command.uid)  # first: what is dropped is written down once more
+                self._keeper.forget(command.uid)  # first: what is dropped is written down once more
                 held = self.clusters.get(command.cluster)
                 if held is not None and held.cluster.spec.uid == command.uid:
                     yield from self._drop(command.cluster)
@@ -281,7 +149,7 @@ class WorkerState:
     def _remove_machine(self, command: m.RemoveMachine) -> Iterator[Instruction]:
         if held := self.clusters.get(command.cluster):
             held.cluster.remove_machine(command.name, command.uid)
-            self._touch(held)
+            self._keeper.touch(held.cluster)
             yield from self._serve(held)
         gone = m.MachineGone(self.name, self.life, command.cluster, command.name, command.uid)
         yield Send(gone)
@@ -297,7 +165,7 @@ class WorkerState:
         self._sync_machines(sync.machines)
         for held in list(self.clusters.values()):
             held.cluster.advance()
-            self._touch(held)
+            self._keeper.touch(held.cluster)
             yield Breathe()
         self.synced, self._must_register = True, False
         self._keeper.confirm()
@@ -340,7 +208,7 @@ class WorkerState:
     def _ensure_cluster(self, spec: ClusterSpec) -> Iterator[Instruction]:
         held = self.clusters.get(spec.key)
         if held is not None and held.cluster.spec.uid != spec.uid:
-            self._forget(held.cluster.spec.uid)
+            self._keeper.forget(held.cluster.spec.uid)
             yield from self._drop(spec.key)
             held = None
         if held is None:
@@ -380,9 +248,6 @@ class WorkerState:
             self._plan(cluster.key, self._clock())
             self.on_work()
 
-    def _forget(self, uid: str) -> None:
-        self._keeper.forget(uid)
-
     def _drop(self, key: NamespacedName) -> Iterator[Instruction]:
         held = self.clusters.pop(key)
         self._keeper.drop(held.cluster)
@@ -396,13 +261,10 @@ class WorkerState:
         if held is None:
             return
         changed = held.cluster.advance()
-        self._touch(held)
+        self._keeper.touch(held.cluster)
         yield from self._serve(held)
         yield from self._report_machines(changed)
         self._schedule(key)
-
-    def _touch(self, held: Held) -> None:
-        self._keeper.touch(held.cluster)
 
     def _serve(self, held: Held) -> Iterator[Instruction]:
         """Open the listener with the first API server, close it with the last."""

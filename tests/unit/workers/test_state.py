@@ -18,7 +18,7 @@ from capim.api.workload import (
     Startup,
 )
 from capim.messaging import envelope as m
-from workers.state import (
+from workers.instructions import (
     BindListener,
     Breathe,
     CloseListener,
@@ -28,8 +28,8 @@ from workers.state import (
     OpenListener,
     RenewListener,
     Send,
-    WorkerState,
 )
+from workers.state import WorkerState
 
 KEY = NamespacedName("default", "c1")
 PAIR = KeyPair(b"certificate", b"key")
