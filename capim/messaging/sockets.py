@@ -147,8 +147,29 @@ class _Peer:
     """The two directions of what is said with one peer. One loop, no lock."""
 
     def __init__(self) -> None:
-        self.outgoing = Outgoing()
-        self.incoming = Incoming()
+        self._outgoing = Outgoing()
+        self._incoming = Incoming()
+
+    def say(self, message: Message, transmit: Callable[[bytes], None]) -> None:
+        """Send a message; one that `transmit` refuses, by an error, was never said."""
+        place = self._outgoing.place(message)
+        transmit(encode(message, place))
+        self._outgoing.sent(place)
+
+    def hear(
+        self, data: bytes, on_message: Callable[[Message], None], on_gap: Callable[[], None]
+    ) -> None:
+        """Pass on what comes in its turn, and tell of what was lost before it.
+
+        Raises:
+            CodecError: it is no message.
+        """
+        message, place = decode(data)
+        verdict = self._incoming.take(message, place)
+        if verdict is not Verdict.LATE:
+            on_message(message)
+        if verdict is Verdict.GAP:
+            on_gap()
 
 
 class CoordinatorSocket(_Endpoint):
@@ -197,10 +218,7 @@ class CoordinatorSocket(_Endpoint):
             PeerGoneError: no worker of this name is connected.
             PeerBusyError: its queue is full.
         """
-        outgoing = self._peers[worker].outgoing
-        place = outgoing.place(message)
-        self._transmit([worker.encode(), encode(message, place)])
-        outgoing.sent(place)
+        self._peers[worker].say(message, lambda data: self._transmit([worker.encode(), data]))
 
     def close(self) -> None:
         """Close the socket; messages on their way have half a second to leave."""
@@ -220,15 +238,13 @@ class CoordinatorSocket(_Endpoint):
             _log.warning("message refused: the sender has another worker's name", worker=identity)
             return
         try:
-            message, place = decode(frames[-1].bytes)
+            self._peers[identity].hear(
+                frames[-1].bytes,
+                lambda message: self._on_message(identity, message),
+                lambda: self._on_gap(identity),
+            )
         except CodecError as error:
             _log.warning("message refused", worker=identity, error=str(error))
-            return
-        verdict = self._peers[identity].incoming.take(message, place)
-        if verdict is not Verdict.LATE:
-            self._on_message(identity, message)
-        if verdict is Verdict.GAP:
-            self._on_gap(identity)
 
 
 class WorkerSocket(_Endpoint):
@@ -268,18 +284,10 @@ class WorkerSocket(_Endpoint):
         Raises:
             PeerBusyError: not connected, or the queue is full.
         """
-        place = self._peer.outgoing.place(message)
-        self._transmit([encode(message, place)])
-        self._peer.outgoing.sent(place)
+        self._peer.say(message, lambda data: self._transmit([data]))
 
     def _received(self, frames: list[zmq.Frame]) -> None:
         try:
-            message, place = decode(frames[-1].bytes)
+            self._peer.hear(frames[-1].bytes, self._on_message, self._on_gap)
         except CodecError as error:
             _log.warning("message refused", error=str(error))
-            return
-        verdict = self._peer.incoming.take(message, place)
-        if verdict is not Verdict.LATE:
-            self._on_message(message)
-        if verdict is Verdict.GAP:
-            self._on_gap()

@@ -266,12 +266,12 @@ def test_what_is_lost_on_the_way_is_told_to_whoever_should_have_heard_it(tmp_pat
         try:
             await connect(worker)
             await ours.next()
-            outgoing = worker._peer.outgoing
+            outgoing = worker._peer._outgoing
             outgoing.sent(outgoing.place(m.Pong("worker-0", "life")))
             worker.send(m.Pong("worker-0", "life"))
             assert await asyncio.wait_for(lost.get(), 5) == "worker-0"
             router.send("worker-0", m.Welcome(1, "i", 60.0))
-            outgoing = router._peers["worker-0"].outgoing
+            outgoing = router._peers["worker-0"]._outgoing
             outgoing.sent(outgoing.place(m.Ping(1)))
             router.send("worker-0", m.Ping(1))
             assert await asyncio.wait_for(lost.get(), 5) == "coordinator"
