@@ -88,14 +88,15 @@ class Campaign:
         upgraded = fleet.size(1, _WORKERS + 1, fleet.next_version)
         self._flow("create", lambda name: fleet.create(name, size), self._gaps(size))
         made = self._machines()
-        self._expect(self._seen == made, "a new cluster's machines were replaced")
+        assert self._seen == made, "a new cluster's machines were replaced"
         self._flow("scale", lambda name: fleet.resize(name, larger), self._gaps(larger))
         scaled = self._machines()
-        self._expect(made < scaled and self._seen == scaled, "scaling replaced machines")
+        assert made < scaled, "scaling made no machines"
+        assert self._seen == scaled, "scaling replaced machines"
         self._flow("upgrade", lambda name: fleet.resize(name, upgraded), self._gaps(upgraded))
         rolled = self._machines()
-        self._expect(not scaled & rolled, "machines were not upgraded")
-        self._expect(self._seen == scaled | rolled, "the upgrade replaced machines twice")
+        assert not scaled & rolled, "machines were not upgraded"
+        assert self._seen == scaled | rolled, "the upgrade replaced machines twice"
         self._flow(
             "delete",
             lambda name: fleet.kube.delete("Cluster", fleet.namespace, name),
@@ -141,12 +142,8 @@ class Campaign:
             for event in self._fleet.kube.list("Event", self._fleet.namespace)
             if "remediat" in event["reason"].lower()
         ]
-        self._expect(not marked and not events, f"remediation of {marked}, events {events}")
-
-    @staticmethod
-    def _expect(holds: bool, otherwise: str) -> None:
-        if not holds:
-            raise AssertionError(otherwise)
+        assert not marked, f"remediation of {marked}"
+        assert not events, f"remediation: {events}"
 
 
 def main() -> int:

@@ -14,7 +14,6 @@ import signal
 import ssl
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,13 +21,14 @@ import aiohttp
 import orjson
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from capim.aio.clock import wall_clock
+from capim.aio.clock import steady_clock, wall_clock
 from capim.aio.tasks import TaskScope
 from capim.api.gvk import NamespacedName
 from capim.api.workload import ClusterSpec, KeyPair, ListenerState, MachineSpec, Phase
 from capim.certs.issue import self_signed_ca
 from coordinator.fleet import Fleet
 from coordinator.supervisor import lock_holder
+from tests.support.fleetoptions import Options
 from tests.support.served import load_client
 
 if TYPE_CHECKING:
@@ -40,30 +40,12 @@ KEYS: Final = 8
 CLIENTS: Final = 50
 
 
-@dataclass(frozen=True)
-class Options:
-    """What of the manager's options the fleet reads."""
-
-    runtime_dir: str
-    workers: int
-    state_dir: str
-    journal_sync: str = "normal"
-    bind_host: str = "127.0.0.1"
-    verbosity: int = 0
-    logging_format: str = "text"
-    workload_simulation: str = "status"
-    workload_authorization: str = "AlwaysAllow"
-    remote_workers: tuple[tuple[str, str], ...] = ()
-    worker_listen: str = ""
-    worker_keys: str = ""
-
-
 class Held:
     """A fleet with many clusters of one control plane machine and three workers each."""
 
     def __init__(self, options: Options, scope: TaskScope, clusters: int) -> None:
         self.options = options
-        self.fleet = Fleet(options, wall_clock, scope)
+        self.fleet = Fleet(options, steady_clock, scope)
         keys = [rsa.generate_private_key(65537, 2048) for _ in range(KEYS)]
         self.authorities = [self_signed_ca("kubernetes", wall_clock(), key) for key in keys]
         self.specs = [self._spec(number) for number in range(clusters)]
@@ -215,7 +197,13 @@ def main() -> None:
     parser.add_argument("--journal-sync", choices=("normal", "full"), default="normal")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="capim-restart-") as folder:
-        options = Options(folder, arguments.workers, f"{folder}/state", arguments.journal_sync)
+        options = Options(
+            folder,
+            arguments.workers,
+            workload_simulation="status",
+            state_dir=f"{folder}/state",
+            journal_sync=arguments.journal_sync,
+        )
         asyncio.run(measure(options, arguments.clusters, arguments.runs))
 
 

@@ -13,7 +13,8 @@ import aiohttp
 import pytest
 
 from coordinator.kube import config
-from tests.unit.workers.test_processes import CA, ETCD_CA, Options, client_context, running
+from tests.support.fleetoptions import Options
+from tests.unit.workers.test_processes import CA, ETCD_CA, client_context, running
 
 pytestmark = pytest.mark.slow
 

@@ -12,13 +12,12 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from capim.aio.clock import wall_clock
+from capim.aio.clock import steady_clock, wall_clock
 from capim.aio.tasks import TaskScope
 from capim.api.gvk import NamespacedName
 from capim.api.meta import JsonObject
@@ -29,6 +28,7 @@ from capim.certs.pem import dump_private_key
 from capim.cli.keys import main as keys_main
 from coordinator.fleet import Fleet
 from coordinator.supervisor import lock_holder
+from tests.support.fleetoptions import Options
 from tests.support.ports import free_port
 
 pytestmark = pytest.mark.slow
@@ -37,24 +37,6 @@ KEY = NamespacedName("default", "c1")
 CA = self_signed_ca("kubernetes", wall_clock())
 ETCD_CA = self_signed_ca("etcd", wall_clock())
 PATIENCE_S = 30
-
-
-@dataclass(frozen=True)
-class Options:
-    """What of the manager's options the fleet reads."""
-
-    runtime_dir: str
-    workers: int = 1
-    bind_host: str = "127.0.0.1"
-    verbosity: int = 0
-    logging_format: str = "text"
-    workload_simulation: str = "off"
-    workload_authorization: str = "AlwaysAllow"
-    remote_workers: tuple[tuple[str, str], ...] = ()
-    worker_listen: str = ""
-    worker_keys: str = ""
-    state_dir: str = ""
-    journal_sync: str = "normal"
 
 
 def machine(name: str, *, control_plane: bool) -> MachineSpec:
@@ -75,7 +57,7 @@ class Running:
         options: Options | None = None,
         worker: str = "worker-0",
     ) -> None:
-        self.fleet = Fleet(options or Options(str(folder)), wall_clock, scope)
+        self.fleet = Fleet(options or Options(str(folder)), steady_clock, scope)
         self.worker = worker
         self.spec = ClusterSpec(
             KEY, "u1", "127.0.0.1", port, f"127.0.0.1:{port}", ca=CA, etcd_ca=ETCD_CA
@@ -270,7 +252,7 @@ def test_a_machine_goes_when_it_is_no_longer_desired(tmp_path: Path) -> None:
 def test_two_coordinators_do_not_share_a_folder(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running(tmp_path), TaskScope() as scope:
-            other = Fleet(Options(str(tmp_path)), wall_clock, scope)
+            other = Fleet(Options(str(tmp_path)), steady_clock, scope)
             with pytest.raises(ValueError, match="in use by another coordinator"):
                 await other.start(installation="i", epoch=None)
 
