@@ -23,18 +23,17 @@ from capim.server import paths
 from capim.server.access import check_access
 from capim.server.auth import Authenticator
 from capim.server.compression import compressed
-from capim.server.endpoints import Asked, Control, endpoint_of
+from capim.server.endpoints import Asked, Control
 from capim.server.exchange import TEXT, Response
 from capim.server.handlers import error_response, respond
 from capim.server.impersonation import impersonated
 from capim.server.listing import parse_selectors
-from capim.server.metrics import RequestLabels
-from capim.server.negotiation import PLAIN, error_media_of, form_of
-from capim.server.routes import PageNotFound, PathInfo, RequestInfo, parse_query, parse_request
+from capim.server.negotiation import error_media_of
+from capim.server.recurring import RecurringRequests, counted_as, is_pretty
+from capim.server.routes import PageNotFound, PathInfo, parse_query
 from capim.server.tally import Tally
-from capim.server.warnings import deprecation, with_warnings
+from capim.server.warnings import with_warnings
 from capim.server.watch import WatchSession, plan_watch
-from capim.server.writers import writer_for
 
 if TYPE_CHECKING:
     import random
@@ -44,23 +43,15 @@ if TYPE_CHECKING:
     from capim.runtime.authorization import Authorizer
     from capim.server.http import Exchange
     from capim.server.metrics import Metrics
+    from capim.server.recurring import Recurring
     from capim.server.requestlog import RequestLog
-    from capim.server.routes import Query
+    from capim.server.routes import RequestInfo
     from capim.server.served import Served
-    from capim.server.writers import Writer
 
 _log = structlog.get_logger(__name__)
 
-#: parsing a path is a fifth of the price of a GET; a cluster is asked for some tens of paths
-_PARSED_LIMIT: Final = 64
-#: programs behind which a person sits, as a real server tells them
-_PEOPLE: Final = (b"curl", b"Wget", b"Mozilla/5.0")
-_READS: Final = frozenset({"get", "list", "watch"})
 #: what is refused behind Go's server, by the API's own handlers
 _REFUSALS: Final = {413: "RequestEntityTooLarge", 504: "Timeout"}
-#: of kinds that are questions: there are none to be shown in a table
-_ASKED: Final = ("create",)
-_TRUE: Final = frozenset({"1", "true", "True", "TRUE", "t", "T"})
 
 
 class ApiServer:
@@ -99,34 +90,33 @@ class ApiServer:
         self._tally = Tally()
         self._control = Control(served, self._authenticator, authorizer, clock, self._tally)
         self._cluster = served.name if metrics.per_cluster else ""
-        self._parsed_by = served.group.resources
-        self._parsed: dict[tuple[str, bytes], RequestInfo | PathInfo] = {}
+        self._requests = RecurringRequests(served.group.resources)
         self._second = 0
         self._date = b""
 
     def handle(self, exchange: Exchange) -> None:
         """Answer an exchange; every refusal is a Status."""
         started = time.perf_counter()
-        info: RequestInfo | PathInfo | None = None
+        request: Recurring | None = None
         try:
             user = self._user(exchange)
-            info = self._parse(exchange)
-            code = self._answer(exchange, info, user)
+            request = self._requests.find(self._group.resources, exchange)
+            code = self._answer(exchange, request, user)
         except APIError as error:
             code = error.code
             if self._served.unserved and isinstance(error, PageNotFound):
                 error = no_such_resource(self._served.unserved)
-            exchange.respond(self._warned(self._refused(exchange, error), exchange, info))
+            exchange.respond(self._warned(self._refused(exchange, error), exchange, request))
         except RecursionError:
             code = 400
             too_deep = bad_request("the body of the request is nested too deeply")
-            exchange.respond(self._warned(self._refused(exchange, too_deep), exchange, info))
+            exchange.respond(self._warned(self._refused(exchange, too_deep), exchange, request))
         except Exception:
             _log.exception("request failed", cluster=self._served.name, method=exchange.method)
             code = 500
             why = "Internal error occurred: see the worker's log"
             exchange.respond(error_response(APIError("InternalError", 500, why)))
-        self._count(info, code, time.perf_counter() - started)
+        self._count(request, code, time.perf_counter() - started)
         if self._request_log is not None:
             self._request_log.answered(self._served.name, exchange, code)
 
@@ -161,117 +151,77 @@ class ApiServer:
             check_access(authorizer, user, exchange, self._served.kubernetes_version)
         return user
 
-    def _parse(self, exchange: Exchange) -> RequestInfo | PathInfo:
-        """Tell what is asked for; informers and controllers ask for the same again and again."""
-        table = self._group.resources
-        if table is not self._parsed_by:
-            self._parsed_by = table
-            self._parsed.clear()
-        key = (exchange.method, exchange.target)
-        info = self._parsed.get(key)
-        if info is None:
-            info = parse_request(table, exchange.method, exchange.target.decode("latin-1"))
-            if len(self._parsed) >= _PARSED_LIMIT:
-                self._parsed.clear()
-            self._parsed[key] = info
-        return info
-
-    def _answer(self, exchange: Exchange, info: RequestInfo | PathInfo, user: User) -> int:
+    def _answer(self, exchange: Exchange, request: Recurring, user: User) -> int:
+        info = request.info
         if isinstance(info, PathInfo):
             response = paths.answer(exchange, info, self._control)
         elif info.verb == "watch":
-            self._watch(exchange, info)
+            self._watch(exchange, request, info)
             return 200
         elif info.subresource == "portforward" and self._connect is not None:
             self._connect(exchange, info)
             return 101
         else:
-            writer = self._writer(exchange, info)
-            self._check_writable(info)
-            answered = self._respond(exchange, info, user)
+            writer = request.writer(exchange.headers, self._clock)
+            answered = self._respond(exchange, request, info, user)
             if answered is None:
                 return 200
             response = answered if writer is None else writer.response(answered)
-            response = compressed(self._warned(response, exchange, info), exchange.headers)
+            response = compressed(self._warned(response, exchange, request), exchange.headers)
         exchange.respond(response)
         return response.status
 
-    def _writer(self, exchange: Exchange, info: RequestInfo) -> Writer | None:
-        """Return what makes another form of the answer; None where what is stored is what is sent."""
-        form = form_of(
-            exchange.headers.get(b"accept", b"").decode("latin-1"),
-            watch=info.verb == "watch",
-            collection=not info.name,
-            custom=info.resource.custom,
-            tables=info.resource.verbs != _ASKED,
-        )
-        pretty = info.verb != "watch" and _is_pretty(exchange, info.query)
-        if form is PLAIN and not pretty:
-            return None
-        return writer_for(form, info, self._clock, pretty=pretty)
-
-    def _watch(self, exchange: Exchange, info: RequestInfo) -> None:
+    def _watch(self, exchange: Exchange, request: Recurring, info: RequestInfo) -> None:
         selectors = parse_selectors(info)
         plan = plan_watch(info, self._rng)
-        session = WatchSession(self._group, info, plan, self._writer(exchange, info))
+        writer = request.writer(exchange.headers, self._clock)
+        session = WatchSession(self._group, info, plan, writer)
         session.start(exchange, selectors, self._rng)
 
-    def _check_writable(self, info: RequestInfo) -> None:
+    def _check_writable(self) -> None:
         """Refuse what could not be written down. Raises APIError: InternalError."""
         barrier = self._served.barrier
-        if barrier is not None and barrier.broken and info.verb not in _READS:
+        if barrier is not None and barrier.broken:
             why = f"Internal error occurred: the journal cannot be written: {barrier.broken}"
             raise APIError("InternalError", 500, f"{why}; reads go on, writes when it can be again")
 
     def _refused(self, exchange: Exchange, error: APIError) -> Response:
         media = error_media_of(exchange.headers.get(b"accept", b"").decode("latin-1"))
         query = parse_query(exchange.target.decode("latin-1").partition("?")[2])
-        return error_response(error, media, pretty=_is_pretty(exchange, query))
+        return error_response(error, media, pretty=is_pretty(exchange.headers, query))
 
     def _warned(
-        self, response: Response, exchange: Exchange, info: RequestInfo | PathInfo | None
+        self, response: Response, exchange: Exchange, request: Recurring | None
     ) -> Response:
         """Tell the client what a write or the version that it asked for warns of."""
-        texts = [*exchange.warnings, *self._group.admitting.take_warnings()]
-        if isinstance(info, RequestInfo) and (deprecated := deprecation(info.resource)):
-            texts = [deprecated, *texts]
-        return with_warnings(response, texts) if texts else response
+        noted, taken = exchange.warnings, self._group.admitting.take_warnings()
+        old = "" if request is None else request.warning
+        if not (noted or taken or old):
+            return response
+        return with_warnings(response, [old, *noted, *taken])
 
-    def _respond(self, exchange: Exchange, info: RequestInfo, user: User) -> Response | None:
-        endpoint = endpoint_of(info)
-        if endpoint is None:
-            self._group.admitting.policies.user = user
-            self._group.admitting.policies.dry_run = "dryRun" in info.query
-            try:
-                return respond(exchange, info, self._group)
-            finally:
-                self._group.admitting.policies.user = None
-        return endpoint(Asked(self._control, exchange, info, user))
+    def _respond(
+        self, exchange: Exchange, request: Recurring, info: RequestInfo, user: User
+    ) -> Response | None:
+        if not request.reads:
+            self._check_writable()
+        if request.endpoint is not None:
+            return request.endpoint(Asked(self._control, exchange, info, user))
+        if request.reads:
+            return respond(exchange, info, self._group)
+        policies = self._group.admitting.policies
+        policies.user, policies.dry_run = user, "dryRun" in info.query
+        try:
+            return respond(exchange, info, self._group)
+        finally:
+            policies.user = None
 
-    def _count(self, info: RequestInfo | PathInfo | None, code: int, seconds: float) -> None:
-        if isinstance(info, RequestInfo):
-            resource = info.resource
-            scope = "cluster" if info.namespace is None else "namespace"
-            labels = RequestLabels(
-                info.verb,
-                resource.group,
-                resource.version,
-                resource.plural,
-                info.subresource,
-                "resource" if info.name else scope,
-                info.query.get("dryRun", "") and "All",
-                str(code),
-                self._cluster,
-            )
-        else:
-            labels = RequestLabels("", "", "", "", "", "", "", str(code), self._cluster)
-        counted = self._metrics.requests(labels)
+    def _count(self, request: Recurring | None, code: int, seconds: float) -> None:
+        counted = None if request is None else request.counted.get(code)
+        if counted is None:
+            info = None if request is None else request.info
+            counted = self._metrics.requests(counted_as(info, code, self._cluster))
+            if request is not None:
+                request.counted[code] = counted
         counted.observe(seconds)
         self._tally.count(counted)
-
-
-def _is_pretty(exchange: Exchange, query: Query) -> bool:
-    """Tell whether JSON is for the eyes of a person."""
-    if asked := query.get("pretty"):
-        return asked in _TRUE
-    return exchange.headers.get(b"user-agent", b"").startswith(_PEOPLE)

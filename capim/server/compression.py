@@ -8,7 +8,6 @@ never compressed. Source: k8s.io/apiserver, `endpoints/handlers/responsewriters/
 from __future__ import annotations
 
 import gzip
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def compressed(response: Response, headers: Mapping[bytes, bytes]) -> Response:
     if len(response.body) <= THRESHOLD_BYTES or not _takes_gzip(headers):
         return response
     body = gzip.compress(response.body, _LEVEL, mtime=0)
-    return replace(response, body=body, headers=(*response.headers, *_HEADERS))
+    return response._replace(body=body, headers=(*response.headers, *_HEADERS))
 
 
 def _takes_gzip(headers: Mapping[bytes, bytes]) -> bool:

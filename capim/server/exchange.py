@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import asyncio
@@ -13,9 +12,8 @@ if TYPE_CHECKING:
     from capim.server.streams import Stream
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An answer that is known whole."""
+class Response(NamedTuple):
+    """An answer that is known whole; a tuple, because making a frozen dataclass costs three times as much."""
 
     status: int
     body: bytes

@@ -54,7 +54,9 @@ _HEAD_SLICE_BYTES: Final = 8 << 10
 _SESSION_SLICE_BYTES: Final = 2 << 10
 _BODY_SLICE_BYTES: Final = 64 << 10
 
-_REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
+_STATUS_LINES: Final = {
+    status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
+}
 #: headers that say something of the request itself
 _FRAMING: Final = frozenset({b"transfer-encoding", b"expect"})
 _NOTHING: Final = memoryview(b"")
@@ -119,7 +121,7 @@ class HttpConnection(asyncio.Protocol):
             share.resting
             or self._write_paused
             or self._pace.late
-            or len(data) > self._slice_bytes()
+            or (len(data) > _SESSION_SLICE_BYTES and len(data) > self._slice_bytes())
         ):
             self._pace.keep(data)
             if self._pace.late > LATE_BYTES:
@@ -448,10 +450,11 @@ class HttpConnection(asyncio.Protocol):
 
     def _head(self, response: Response, framing: bytes, *, keep_alive: bool) -> bytes:
         status = response.status
-        extra = b"".join(b"%b: %b\r\n" % header for header in response.headers)
-        return b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nDate: %b\r\n%b%b%b\r\n" % (
-            status,
-            _REASONS.get(status, b"Unknown"),
+        extra = (
+            b"".join([b"%b: %b\r\n" % it for it in response.headers]) if response.headers else b""
+        )
+        return b"%bContent-Type: %b\r\nDate: %b\r\n%b%b%b\r\n" % (
+            _STATUS_LINES.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status,
             response.content_type,
             self._application.date(),
             framing,

@@ -5,7 +5,6 @@ Source: RFC 7234, section 5.5, as k8s.io/apiserver writes it: code 299, agent `-
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def deprecation(resource: Resource) -> str:
 def with_warnings(response: Response, texts: Iterable[str]) -> Response:
     """Return an answer with a header for each text."""
     headers = warning_headers(texts)
-    return replace(response, headers=(*response.headers, *headers)) if headers else response
+    return response._replace(headers=(*response.headers, *headers)) if headers else response
 
 
 def warning_headers(texts: Iterable[str]) -> tuple[tuple[bytes, bytes], ...]:

@@ -7,7 +7,6 @@ Nothing here is on the way of plain JSON, and nothing is kept: who asks for anot
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 import orjson
@@ -57,8 +56,7 @@ class Writer:
         body = orjson.loads(response.body)
         if self._transformation is not None:
             body = self._transformation.of(body)
-        return replace(
-            response,
+        return response._replace(
             body=encode(body, self._media, pretty=self._pretty),
             content_type=self._media.value.encode(),
         )

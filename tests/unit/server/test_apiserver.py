@@ -63,7 +63,7 @@ def test_what_is_read_as_json_is_not_written_anew(
     client: MemoryClient, accept: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.ask("POST", NODES, {"metadata": {"name": "a"}})
-    monkeypatch.delattr("capim.server.apiserver.writer_for")
+    monkeypatch.delattr("capim.server.recurring.writer_for")
     for path in (NODES, f"{NODES}/a"):
         assert client.ask("GET", path, Accept=accept).status == 200
 
