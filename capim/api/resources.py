@@ -129,6 +129,17 @@ class Resource:
     #: openAPIV3Schema of a custom resource; None where its definition has none
     schema: JsonObject | None = field(default=None, compare=False, repr=False)
     custom_version: CustomVersion | None = field(default=None, compare=False, repr=False)
+    #: what all versions of a kind share: where its objects are stored
+    group_resource: tuple[str, str] = field(init=False, compare=False, repr=False)
+    #: apiVersion and kind, with which the encoding of every object of this kind begins
+    head: bytes = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make once what is asked for with every request."""
+        group = self.storage.group if self.storage else self.group
+        head = b'{"apiVersion":"%b","kind":"%b",' % (self.api_version.encode(), self.kind.encode())
+        object.__setattr__(self, "group_resource", (group, self.plural))
+        object.__setattr__(self, "head", head)
 
     @property
     def scope(self) -> Scope:
@@ -154,11 +165,6 @@ class Resource:
     def gvr(self) -> GVR:
         """Group, version, plural."""
         return GVR(self.group, self.version, self.plural)
-
-    @property
-    def group_resource(self) -> tuple[str, str]:
-        """What all versions of a kind share: where its objects are stored."""
-        return (self.storage.group if self.storage else self.group, self.plural)
 
     @property
     def storage_version_hash(self) -> str:

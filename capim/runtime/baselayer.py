@@ -51,7 +51,7 @@ def template(resource: Resource, body: JsonObject, version: int) -> Template:
     own = {"uid": f"@{_UID}@", "creationTimestamp": "@time@"}
     metadata = body["metadata"] | own | ({"generation": 1} if resource.generation else {})
     stored = encode(resource, body | {"metadata": metadata}, _VERSION)
-    data = stored.data.replace(b"%d" % _VERSION, f"@{_RESOURCE_VERSION}@".encode())
+    data = stored.rest.replace(b"%d" % _VERSION, f"@{_RESOURCE_VERSION}@".encode())
     pieces = _OPEN.split(data)  # text, one of two names, text, ...
     names = [(pieces[at] or pieces[at + 1]).decode() for at in range(1, len(pieces), 3)]
     place = f"{resource.group}/{resource.plural}/{stored.key}"

@@ -49,12 +49,12 @@ class WatchLog:
     def append(self, change: Change) -> None:
         """Add the newest change and forget what exceeds the bounds, but never the newest."""
         self._changes.append(change)
-        self._bytes += len(change.stored.data)
+        self._bytes += change.stored.size
         while len(self._changes) > self._max_events or (
             self._bytes > self._max_bytes and len(self._changes) > 1
         ):
             dropped = self._changes.popleft().stored
-            self._bytes -= len(dropped.data)
+            self._bytes -= dropped.size
             self._floor = dropped.resource_version
 
     def clear(self, floor: int) -> None:
@@ -84,4 +84,4 @@ class WatchLog:
         versions = [change.stored.resource_version for change in self._changes]
         assert versions == sorted(set(versions))  # noqa: S101
         assert not versions or versions[0] > self._floor  # noqa: S101
-        assert self._bytes == sum(len(c.stored.data) for c in self._changes)  # noqa: S101
+        assert self._bytes == sum(c.stored.size for c in self._changes)  # noqa: S101

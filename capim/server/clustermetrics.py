@@ -156,7 +156,7 @@ def _stored(store: Store) -> Iterator[tuple[str, str, str, Iterable[Sample]]]:
             for group, it, count in counts
         ),
     )
-    own = sum(len(stored.data) for table in store.tables() for stored in table.own())
+    own = sum(stored.size for table in store.tables() for stored in table.own())
     yield (
         "apiserver_storage_size_bytes",
         "gauge",

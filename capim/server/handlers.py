@@ -66,6 +66,8 @@ def _check_own_version(info: RequestInfo, group: ResourceGroup) -> None:
 
 
 def _list(_: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
+    if not info.query:
+        return Response(200, list_body(info.resource, group.list(info.resource, info.namespace)))
     selectors = parse_selectors(info)
     options = parse_options(info.query)
     page = group.list(
@@ -87,7 +89,7 @@ def _create(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Resp
     stored = group.create(
         info.resource, info.namespace or "", body, dry_run=dry_run, manager=manager
     )
-    return Response(201, stored.data + b"\n")
+    return Response(201, stored.document())
 
 
 def _update(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Response:
@@ -149,7 +151,7 @@ def _delete(exchange: Exchange, info: RequestInfo, group: ResourceGroup) -> Resp
     options = decode_delete_options(_content_type(exchange), exchange.body, info.query)
     stored, gone = group.delete(info.resource, info.namespace or "", info.name, options)
     if not gone or stored.deleting or info.resource.returned_when_deleted:
-        return Response(200, stored.data + b"\n")
+        return Response(200, stored.document())
     return Response(200, _deleted_status(stored))
 
 
@@ -178,7 +180,7 @@ def _subresource(exchange: Exchange, info: RequestInfo, group: ResourceGroup) ->
 def _shown(stored: Stored, info: RequestInfo, code: int = 200) -> Response:
     """Answer with an object, as its subresource shows it."""
     if info.subresource != "scale":
-        return Response(code, stored.data + b"\n")
+        return Response(code, stored.document())
     scale = subresources.view(info.resource, stored.json(), info.subresource)
     check_shown(info.resource, scale)
     return Response(200, encode(scale, Media.JSON))

@@ -46,7 +46,7 @@ def create_request(asked: Asked) -> Response:
     body = {**body, "spec": spec | asked.user.info()}
     dry_run = check_write("CreateOptions", info.query)
     stored = group.create(info.resource, "", body, dry_run=dry_run)
-    return Response(201, stored.data)
+    return Response(201, stored.document())
 
 
 def approve(asked: Asked) -> Response:

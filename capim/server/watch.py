@@ -16,6 +16,7 @@ import orjson
 
 from capim.api.errors import APIError
 from capim.api.meta import parse_duration
+from capim.runtime.objects import watch_line
 from capim.server.listing import parse_options, version_number
 from capim.server.warnings import deprecation, warning_headers
 
@@ -193,7 +194,7 @@ class WatchSession:
             labels=selectors.labels,
             fields=selectors.fields,
         )
-        self._early = [b'{"type":"ADDED","object":%b}\n' % it.data for it in page.items]
+        self._early = [watch_line("ADDED", it) for it in page.items]
         return page.resource_version
 
     def _on_event(self, event: WatchEvent) -> None:

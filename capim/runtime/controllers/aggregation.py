@@ -43,7 +43,7 @@ def _of_role(context: Context, change: Change) -> Iterator[Key]:
     if not change.stored.labels and not before:
         return
     for stored in context.stored(CLUSTER_ROLES, None):
-        found = _selectors(stored.json()) if b'"aggregationRule"' in stored.data else []
+        found = _selectors(stored.json()) if b'"aggregationRule"' in stored.rest else []
         if any(selects(it, dict(ls)) for it in found for ls in (change.stored.labels, before)):
             yield "", stored.name
 

@@ -226,7 +226,7 @@ def _terminated(status: JsonObject, time: str) -> JsonObject:
 def _of_pod(context: Context, change: Change) -> Iterator[Key]:
     stored = change.stored
     ended = change.type == "DELETED"
-    if b'"podIP"' in stored.data and (ended or change.previous is None):
+    if b'"podIP"' in stored.rest and (ended or change.previous is None):
         address = str((stored.json().get("status") or {}).get("podIP") or "")
         if ended:
             context.nodes.give_back(address, stored.uid)

@@ -145,7 +145,7 @@ def _of_lease(context: Context, change: Change) -> Iterator[Key]:
     info = context.nodes.get(context, name)
     if info is None:
         return
-    own = change.type == "DELETED" or b'"holderIdentity":"%b"' % name.encode() in stored.data
+    own = change.type == "DELETED" or b'"holderIdentity":"%b"' % name.encode() in stored.rest
     if info.simulated and own:
         if name in context.taken_over:
             context.taken_over.discard(name)

@@ -33,14 +33,14 @@ def _reconcile(context: Context, namespace: str, name: str) -> None:
 
 
 def _of_secret(_: Context, change: Change) -> Iterator[Key]:
-    if change.type == "ADDED" and _TYPE.encode() in change.stored.data:
+    if change.type == "ADDED" and _TYPE.encode() in change.stored.rest:
         yield change.stored.namespace, change.stored.name
 
 
 def _of_account(context: Context, change: Change) -> Iterator[Key]:
     if change.type == "DELETED":
         for stored in context.stored(SECRETS, change.stored.namespace):
-            if _TYPE.encode() in stored.data:
+            if _TYPE.encode() in stored.rest:
                 yield stored.namespace, stored.name
 
 

@@ -122,7 +122,7 @@ def _reconcile_volume(context: Context, _: str, name: str) -> None:
 
 
 def _claims_of_pod(_: Context, change: Change) -> Iterator[Key]:
-    if b"persistentVolumeClaim" in change.stored.data:
+    if b"persistentVolumeClaim" in change.stored.rest:
         for name in claims_of(change.stored.json()):
             yield change.stored.namespace, name
 
