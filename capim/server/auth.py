@@ -55,6 +55,28 @@ class Certificate:
     until: float  #: seconds since the epoch
 
 
+_KNOWN: Final[dict[bytes, Certificate]] = {}
+_KNOWN_LIMIT: Final = 256
+
+
+def of_connection(connection: ssl.SSLObject) -> Certificate | None:
+    """Tell who showed a certificate in a handshake; None: nobody did, or it names nobody.
+
+    Clients come again with the same certificate, and to take one apart costs a tenth of a handshake.
+    """
+    encoded = connection.getpeercert(binary_form=True)
+    if not encoded:
+        return None
+    known = _KNOWN.get(encoded)
+    if known is None:
+        known = of_certificate(connection.getpeercert(), encoded)
+        if known is not None:
+            if len(_KNOWN) >= _KNOWN_LIMIT:
+                _KNOWN.clear()
+            _KNOWN[encoded] = known
+    return known
+
+
 def of_certificate(peer: Mapping[str, Any] | None, encoded: bytes = b"") -> Certificate | None:
     """Read user and groups from a verified certificate, as `SSLObject.getpeercert` gives it.
 

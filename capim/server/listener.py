@@ -16,7 +16,7 @@ import structlog
 from capim.aio.clock import wall_clock
 from capim.api.workload import ListenerState
 from capim.server.apiserver import ApiServer
-from capim.server.auth import of_certificate
+from capim.server.auth import of_connection
 from capim.server.doors import CLOSE_S, Doors, House
 from capim.server.etcd import EtcdProtocol
 from capim.server.forwarding import Forwarder
@@ -186,11 +186,10 @@ class Listener:
         context = connection.context
         member = self._contexts.member_of(context)
         if member is None:
-            encoded = connection.getpeercert(binary_form=True) or b""
-            shown = of_certificate(connection.getpeercert(), encoded)
+            shown = of_connection(connection)
             client = shown.user.name if shown else address
             return HttpConnection(self._api, peer=shown, share=self._share, client=client)
-        if connection.getpeercert() is None:
+        if connection.getpeercert(binary_form=True) is None:
             _log.info("etcd client has no certificate", cluster=self._served.name, member=member)
             return None
         return self._make_etcd(
