@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Watch:
     """One open watch. `close()` ends it; nothing is delivered afterwards."""
 
-    __slots__ = ("_on_event", "_registry", "_seen", "_selection", "resource")
+    __slots__ = ("_everything", "_on_event", "_registry", "_seen", "_selection", "resource")
 
     def __init__(
         self,
@@ -33,6 +33,7 @@ class Watch:
     ) -> None:
         self.resource = resource
         self._selection = selection
+        self._everything = selection.namespace is None and not selection.selective
         self._on_event = on_event
         self._registry: Subscriptions | None = registry
         self._seen = seen
@@ -65,14 +66,20 @@ class Watch:
 
         Returns: the encoding of the unaltered change, for the next watch.
         """
-        version = change.stored.resource_version
-        if self.closed or version <= self._seen or not self._selection.in_namespace(change.stored):
+        stored = change.stored
+        if self._registry is None or stored.resource_version <= self._seen:
             return event
-        self._seen = version
-        seen = self._select(change) if self._selection.selective else change
+        seen: Change | None = change
+        if not self._everything:
+            if not self._selection.in_namespace(stored):
+                return event
+            seen = self._select(change) if self._selection.selective else change
+        self._seen = stored.resource_version
         if seen is None:
             return event
-        if seen is change and change.stored.is_form_of(self.resource):
+        if seen is change and (
+            stored.resource is self.resource or stored.is_form_of(self.resource)
+        ):
             event = event or watch_event(change)
             self._on_event(event)
         else:
