@@ -25,6 +25,7 @@ check: $(STAMP) ## format, lint, types, layers, generated files
 	$(BIN)/lint-imports
 	$(BIN)/python tools/generate_crds.py --check
 	$(BIN)/python tools/generate_kinds.py --check
+	$(BIN)/python tools/generate_faults.py --check
 	$(BIN)/python tools/seal.py --check
 
 audit: $(STAMP) ## dependencies with known vulnerabilities, where the package index tells; ARGS='--accept ID'

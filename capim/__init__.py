@@ -15,7 +15,8 @@ The folders, lowest first; each imports only from those above it in this list:
 - ``capim.messaging``, ``capim.certs``  messages between processes; certificates
 - ``capim.server``     I/O shells: the listener with its API server and etcd
 - ``coordinator``, ``workers``  the two kinds of process; they share messages and nothing else
-- ``capim.cli``, ``capim.embedded``  commands; the management API and stand-in of ``capim up``
+- ``capim.cli``, ``capim.embedded``, ``capim.testing``  commands; the management API and stand-in of
+  ``capim up``; clusters for other projects' tests, with fixtures for pytest
 """
 
 __version__ = "0.1.0"

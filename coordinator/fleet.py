@@ -25,6 +25,7 @@ from coordinator.fleetstate import (
     NotifyAll,
     Replace,
     Send,
+    TellHits,
 )
 from coordinator.links import LinkOptions, Links
 from coordinator.supervisor import Supervisor
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from capim.aio.clock import Clock
     from capim.aio.tasks import TaskScope
+    from capim.api.faults import Fault
     from capim.api.gvk import NamespacedName
     from capim.api.workload import ClusterSpec, ListenerStatus, MachineProgress, MachineSpec
     from capim.messaging.codec import Message
@@ -125,6 +127,10 @@ class Fleet:
         self.on_change: Callable[[NamespacedName, str | None], None] = lambda cluster, machine: None
         #: set by the controllers: called when a worker confirmed its whole shard
         self.on_synced: Callable[[], None] = lambda: None
+        #: set by the controllers: called with a cluster and how often faults, by uid, acted in it
+        self.on_hits: Callable[[NamespacedName, tuple[tuple[str, int], ...]], None] = (
+            lambda cluster, hits: None
+        )
         #: set by the controllers: uids of all clusters there are, and whether these are all there can be
         self.living: Callable[[], tuple[Iterable[str], bool]] = lambda: ((), False)
         self._state = FleetState(self._names, installation="", epoch=0)
@@ -194,6 +200,10 @@ class Fleet:
     def set_machine(self, spec: MachineSpec) -> None:
         """Desire a machine in a cluster that was set."""
         self._carry_out(self._state.set_machine(spec))
+
+    def set_faults(self, cluster: NamespacedName, faults: tuple[Fault, ...]) -> None:
+        """Desire these faults of a cluster."""
+        self._carry_out(self._state.set_faults(cluster, faults))
 
     def remove_machine(self, cluster: NamespacedName, name: str, uid: str) -> None:
         """Desire a machine no longer."""
@@ -275,6 +285,8 @@ class Fleet:
                     self.on_change(instruction.cluster, instruction.machine)
                 case NotifyAll():
                     self.on_synced()
+                case TellHits():
+                    self.on_hits(instruction.cluster, instruction.hits)
                 case Replace():
                     _log.warning("worker replaced", worker=instruction.worker, why=instruction.why)
                     self._supervisor.kill(instruction.worker)

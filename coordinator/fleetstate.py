@@ -21,6 +21,7 @@ from capim.messaging import envelope as m
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from capim.api.faults import Fault
     from capim.api.workload import ListenerStatus, MachineProgress
 
 #: How often a worker is pinged, and after how much silence it counts as hung. A worker that builds a
@@ -64,7 +65,15 @@ class NotifyAll:
     """Tell the controllers that a worker confirmed its whole shard: what was not in it is gone."""
 
 
-Instruction: TypeAlias = Send | Notify | NotifyAll | Replace
+@dataclass(frozen=True, slots=True)
+class TellHits:
+    """Tell the controllers how often faults, by uid, have acted in a cluster since they were told."""
+
+    cluster: NamespacedName
+    hits: tuple[tuple[str, int], ...]
+
+
+Instruction: TypeAlias = Send | Notify | NotifyAll | TellHits | Replace
 
 
 @dataclass(slots=True)
@@ -107,6 +116,7 @@ class FleetState:
         self.living: Callable[[], tuple[Iterable[str], bool]] = lambda: ((), False)
         self._workers = {name: _Worker() for name in workers}
         self._clusters: dict[NamespacedName, _Cluster] = {}
+        self._faults: dict[NamespacedName, tuple[Fault, ...]] = {}
         self._going_clusters: dict[NamespacedName, _Going] = {}
         self._going_machines: dict[tuple[NamespacedName, str], _Going] = {}
         self._listeners: dict[NamespacedName, ListenerStatus] = {}
@@ -170,6 +180,8 @@ class FleetState:
         self._going_clusters.pop(spec.key, None)
         if spec.key not in self._workers[worker].awaited:
             yield from self._command(worker, m.EnsureCluster(self.epoch, spec))
+            if faults := self._faults.get(spec.key):
+                yield from self._command(worker, m.SetFaults(self.epoch, spec.key, faults))
 
     def set_machine(self, spec: MachineSpec) -> Iterator[Instruction]:
         """Desire a machine in a cluster that was set before; the same again changes nothing."""
@@ -183,6 +195,19 @@ class FleetState:
         self._going_machines.pop((spec.cluster, spec.name), None)
         if spec.cluster not in self._workers[held.worker].awaited:
             yield from self._command(held.worker, m.EnsureMachine(self.epoch, spec))
+
+    def set_faults(
+        self, cluster: NamespacedName, faults: tuple[Fault, ...]
+    ) -> Iterator[Instruction]:
+        """Desire these faults of a cluster, set or yet to be; the same again changes nothing."""
+        if self._faults.get(cluster, ()) == faults:
+            return
+        self._faults[cluster] = faults
+        if not faults:
+            del self._faults[cluster]
+        held = self._clusters.get(cluster)
+        if held is not None and cluster not in self._workers[held.worker].awaited:
+            yield from self._command(held.worker, m.SetFaults(self.epoch, cluster, faults))
 
     def remove_machine(self, cluster: NamespacedName, name: str, uid: str) -> Iterator[Instruction]:
         """Desire a machine no longer; `machine_gone` tells when its worker has let it go."""
@@ -250,8 +275,16 @@ class FleetState:
                 tuple(sorted({*living, *(one.spec.uid for one in self._clusters.values())})),
                 complete,
                 tuple(one.spec.uid for one in self._clusters.values() if one.worker != name),
+                tuple(self._faults_of(held)),
             ),
         )
+
+    def _faults_of(
+        self, held: list[_Cluster]
+    ) -> Iterator[tuple[NamespacedName, tuple[Fault, ...]]]:
+        for one in held:
+            if faults := self._faults.get(one.spec.key):
+                yield one.spec.key, faults
 
     def _held_by_others(self, name: str) -> set[NamespacedName]:
         return {key for other, one in self._workers.items() if other != name for key in one.held}
@@ -273,7 +306,10 @@ class FleetState:
             yield from self._registered(worker, report, now)
         elif report.life == worker.life:
             worker.heard_at = now
-            yield from self._reported(worker, report)
+            if isinstance(report, m.FaultsActed):
+                yield TellHits(report.cluster, report.hits)
+            else:
+                yield from self._reported(worker, report)
 
     def _registered(self, worker: _Worker, report: m.Register, now: float) -> Iterator[Instruction]:
         if report.version != m.VERSION:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from capim.api.faults import Fault
     from capim.api.gvk import NamespacedName
     from capim.api.workload import ClusterSpec, ListenerStatus, MachineProgress, MachineSpec
 
@@ -28,6 +29,7 @@ class FleetView(Protocol):
 
     on_change: Callable[[NamespacedName, str | None], None]
     on_synced: Callable[[], None]
+    on_hits: Callable[[NamespacedName, tuple[tuple[str, int], ...]], None]
     living: Callable[[], tuple[Iterable[str], bool]]
 
     def begin(self) -> None:
@@ -41,6 +43,9 @@ class FleetView(Protocol):
 
     def set_machine(self, spec: MachineSpec) -> None:
         """Desire a machine in a cluster that was set; the same again changes nothing."""
+
+    def set_faults(self, cluster: NamespacedName, faults: tuple[Fault, ...]) -> None:
+        """Desire these faults of a cluster, set or yet to be; the same again changes nothing."""
 
     def remove_machine(self, cluster: NamespacedName, name: str, uid: str) -> None:
         """Desire a machine no longer."""

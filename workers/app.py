@@ -14,8 +14,9 @@ import secrets
 import signal
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import structlog
 import uvloop
@@ -30,6 +31,7 @@ from capim.messaging.keys import COORDINATOR, KeyFileError, load_pair, load_publ
 from capim.messaging.sockets import PeerBusyError, WorkerSocket
 from capim.server.requestlog import request_log
 from workers import instructions as i
+from workers.faultmetrics import FaultMetrics
 from workers.journal import Journal
 from workers.journalfile import JournalError
 from workers.journalmetrics import JournalMetrics
@@ -110,6 +112,20 @@ def parse_options(arguments: Sequence[str] | None = None) -> WorkerOptions:
     return options
 
 
+class Link(Protocol):
+    """A worker's connection to who tells it what to do."""
+
+    def send(self, message: Message) -> None:
+        """Hand a report over. Raises PeerBusyError."""
+
+    def close(self) -> None:
+        """Say and hear nothing any more."""
+
+
+#: makes the connection, from what takes messages and what is told that some were lost
+Connect: TypeAlias = "Callable[[Callable[[Message], None], Callable[[], None]], Link]"
+
+
 class Worker:
     """One worker process."""
 
@@ -119,6 +135,7 @@ class Worker:
         scope: TaskScope,
         clock: Clock = wall_clock,
         capacity: Capacity | None = None,
+        connect: Connect | None = None,
     ) -> None:
         self._options = options
         self._scope = scope
@@ -142,6 +159,7 @@ class Worker:
             barrier_of=self._journal.of if self._journal else None,
             capacity=capacity,
         )
+        self._listeners.metrics.registry.register(FaultMetrics(self._state))
         if self._journal is not None:
             self._listeners.metrics.registry.register(JournalMetrics(self._journal))
         self._views = Views(self._state, self._listeners)
@@ -149,7 +167,8 @@ class Worker:
         self._todo: asyncio.Queue[i.Instruction] = asyncio.Queue()
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
-        self._socket = _connect(options, self._on_message, self._register_again)
+        connect = connect or partial(_connect, options)
+        self._socket = connect(self._on_message, self._register_again)
         self.ended = asyncio.Event()
 
     def start(self) -> None:
@@ -235,6 +254,8 @@ class Worker:
                 await self._listeners.open(held.cluster)
             case i.CloseListener():
                 await self._listeners.refuse(instruction.cluster)
+            case i.FollowFaults() if held := self._state.clusters.get(instruction.cluster):
+                self._listeners.follow_faults(held.cluster)
             case i.RenewListener() if held := self._state.clusters.get(instruction.cluster):
                 self._listeners.renew(held.cluster)
             case i.DropListener():

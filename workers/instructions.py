@@ -45,6 +45,13 @@ class RenewListener:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowFaults:
+    """Let the listener suffer the cluster's faults as they are now."""
+
+    cluster: NamespacedName
+
+
+@dataclass(frozen=True, slots=True)
 class DropListener:
     """Close and give the port back."""
 
@@ -86,6 +93,7 @@ Instruction: TypeAlias = (
     | OpenListener
     | CloseListener
     | RenewListener
+    | FollowFaults
     | DropListener
     | AnswerQuery
     | TidyJournal

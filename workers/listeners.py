@@ -110,6 +110,11 @@ class Listeners:
             _log.info("authorities changed", cluster=served.name)
             listener.end_connections()
 
+    def follow_faults(self, cluster: WorkloadCluster) -> None:
+        """Let a cluster's listener suffer its faults as they are now."""
+        listener, _ = self._listeners[cluster.key]
+        listener.follow_faults(cluster.faults)
+
     async def drop(self, key: NamespacedName) -> None:
         """Close a listener and give its port back; one that is not there is dropped already."""
         if found := self._listeners.pop(key, None):
@@ -135,6 +140,7 @@ def _served(cluster: WorkloadCluster, bind_host: str, authorization: Authorizati
         service_domain=spec.service_domain,
         extra_hosts=_extra_hosts(spec),
         authorization=authorization,
+        faults=cluster.faults,
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 import math
 import random
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +25,7 @@ from workers.instructions import (
     CloseListener,
     DropListener,
     End,
+    FollowFaults,
     OpenListener,
     RenewListener,
     Send,
@@ -34,6 +36,7 @@ from workers.keeper import NoKeeper
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from capim.api.faults import Fault
     from capim.api.gvk import NamespacedName
     from capim.api.workload import ClusterSpec, MachineProgress, MachineSpec
     from workers.instructions import Instruction
@@ -96,6 +99,8 @@ class WorkerState:
         self._over = False  #: told to end, once: what is asked for again and again piles up
         self._version_floor = 0
         self._simulation = simulation
+        self._faulty: set[NamespacedName] = set()  #: clusters with faults
+        self.fault_hits: Counter[str] = Counter()  #: by the fault's name, as far as they were told
         self._due: list[tuple[float, NamespacedName]] = []
         self._planned: dict[NamespacedName, float] = {}  #: other entries of `_due` are stale
         #: called when `wait_s` became nothing, for a reason outside of commands and ticks
@@ -116,6 +121,8 @@ class WorkerState:
                 self._keeper.greet(command.installation, command.workers)
             case m.Ping():
                 yield Send(m.Pong(self.name, self.life))
+                for key in self._faulty:
+                    yield from self._tell_hits(self.clusters[key])
             case m.Sync():
                 yield from self._sync(command)
             case m.Query():
@@ -135,6 +142,9 @@ class WorkerState:
             case m.EnsureMachine() if held := self.clusters.get(command.spec.cluster):
                 held.cluster.ensure_machine(command.spec)
                 yield from self._advance(command.spec.cluster)
+            case m.SetFaults() if held := self.clusters.get(command.cluster):
+                yield from self._set_faults(held, command.faults)
+                yield from self._advance(command.cluster)
             case m.RemoveMachine():
                 yield from self._remove_machine(command)
             case m.RemoveCluster():
@@ -163,6 +173,9 @@ class WorkerState:
         for spec in sync.clusters:
             yield from self._ensure_cluster(spec)
         self._sync_machines(sync.machines)
+        faults = dict(sync.faults)
+        for key in self._faulty | (faults.keys() & self.clusters.keys()):
+            yield from self._set_faults(self.clusters[key], faults.get(key, ()))
         for held in list(self.clusters.values()):
             held.cluster.advance()
             self._keeper.touch(held.cluster)
@@ -187,6 +200,27 @@ class WorkerState:
         for spec in machines.values():
             if held_cluster := self.clusters.get(spec.cluster):
                 held_cluster.cluster.ensure_machine(spec)
+
+    def _set_faults(self, held: Held, faults: tuple[Fault, ...]) -> Iterator[Instruction]:
+        yield from self._tell_hits(held)  # of those that go now as well
+        held.cluster.set_faults(faults)
+        if faults:
+            self._faulty.add(held.cluster.key)
+        else:
+            self._faulty.discard(held.cluster.key)
+        yield FollowFaults(held.cluster.key)
+
+    def _tell_hits(self, held: Held) -> Iterator[Instruction]:
+        book = held.cluster.faults
+        if book is not None and (hits := book.take_hits()):
+            names = {fault.uid: fault.name for fault in book.faults}
+            self.fault_hits.update({names[uid]: count for uid, count in hits})
+            yield Send(m.FaultsActed(self.name, self.life, held.cluster.key, hits))
+
+    @property
+    def faulty_clusters(self) -> int:
+        """How many clusters have faults declared."""
+        return len(self._faulty)
 
     def _damages(self) -> Send:
         specs = [held.cluster.spec for held in self.clusters.values()]
@@ -250,6 +284,7 @@ class WorkerState:
 
     def _drop(self, key: NamespacedName) -> Iterator[Instruction]:
         held = self.clusters.pop(key)
+        self._faulty.discard(key)
         self._keeper.drop(held.cluster)
         self._planned.pop(key, None)
         self._version_floor = max(self._version_floor, held.cluster.group.resource_version)
@@ -262,13 +297,15 @@ class WorkerState:
             return
         changed = held.cluster.advance()
         self._keeper.touch(held.cluster)
+        if held.cluster.take_turned():
+            yield FollowFaults(key)
         yield from self._serve(held)
         yield from self._report_machines(changed)
         self._schedule(key)
 
     def _serve(self, held: Held) -> Iterator[Instruction]:
         """Open the listener with the first API server, close it with the last."""
-        key, serving = held.cluster.key, held.cluster.serving and self.synced
+        key, serving = held.cluster.key, held.cluster.reachable and self.synced
         if serving and held.listener is ListenerState.BOUND:
             held.listener = ListenerState.OPEN
             yield OpenListener(key)

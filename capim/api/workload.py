@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
+from capim.api.faults import Effect
 from capim.api.gvk import NamespacedName
 
 
@@ -45,6 +46,15 @@ class Startup:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """What is wrong with a machine for all its life, if chance will have it."""
+
+    effect: Effect
+    probability: float = 1.0
+    detail: str = ""  #: as of a fault
+
+
+@dataclass(frozen=True, slots=True)
 class MachineSpec:
     """A machine that should exist: all gates before the cloud machine are passed."""
 
@@ -60,6 +70,7 @@ class MachineSpec:
     created_at: float | None = None
     #: phases that had ended before, with their times: a rebuild does not wait for them again
     done: dict[Phase, float] = field(default_factory=dict)
+    failures: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

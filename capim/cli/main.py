@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "up": Command("capim.cli.up", "fake clusters on this machine, with nothing else needed"),
     "manager": Command("capim.cli.manager", "the provider's controller manager"),
     "worker": Command("workers.app", "a process that holds clusters; the manager starts it"),
+    "fault": Command("capim.cli.fault", "lets clusters suffer, by declaration, and heal"),
     "keys": Command("capim.cli.keys", "key pairs for a manager and workers on several hosts"),
 }
 

@@ -25,6 +25,7 @@ SECRETS: Final = GVR("", "v1", "secrets")
 NODES: Final = GVR("", "v1", "nodes")
 INFRA_CLUSTERS: Final = GVR("infrastructure.cluster.x-k8s.io", "v1alpha1", "inmemoryclusters")
 INFRA_MACHINES: Final = GVR("infrastructure.cluster.x-k8s.io", "v1alpha1", "inmemorymachines")
+FAULTS: Final = GVR("infrastructure.cluster.x-k8s.io", "v1alpha1", "inmemoryfaults")
 INFRA_TEMPLATES: Final = GVR(
     "infrastructure.cluster.x-k8s.io", "v1alpha1", "inmemorymachinetemplates"
 )
@@ -133,6 +134,7 @@ MANAGEMENT_RESOURCES: Final = ResourceTable(
         _custom(CONTROL_PLANES, "KubeadmControlPlane", "kcp"),
         _custom(INFRA_CLUSTERS, "InMemoryCluster"),
         _custom(INFRA_MACHINES, "InMemoryMachine"),
+        _custom(FAULTS, "InMemoryFault"),
         _custom(INFRA_TEMPLATES, "InMemoryMachineTemplate", subresources=()),
         _custom(
             INFRA_CLUSTERS._replace(resource="inmemoryclustertemplates"),

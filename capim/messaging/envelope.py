@@ -11,11 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from capim.api.faults import Fault
 from capim.api.gvk import NamespacedName
 from capim.api.workload import ClusterSpec, ListenerStatus, MachineProgress, MachineSpec
 
 #: Raised with every change of a message's fields; a coordinator refuses a worker of another version.
-VERSION = 4
+VERSION = 5
 
 
 # --- coordinator to worker -------------------------------------------------------------------------
@@ -67,6 +68,15 @@ class RemoveCluster:
 
 
 @dataclass(frozen=True, slots=True)
+class SetFaults:
+    """The cluster should suffer these faults, each by its own schedule, and no others."""
+
+    epoch: int
+    cluster: NamespacedName
+    faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Sync:
     """The whole shard: what is not in it goes. Listeners open only after a worker's first one."""
 
@@ -77,6 +87,8 @@ class Sync:
     living: tuple[str, ...] = ()  #: uids of clusters that there are, on any worker
     complete: bool = False  #: there are no others in this installation
     elsewhere: tuple[str, ...] = ()  #: those of them that other workers are to hold
+    #: of the clusters that have any
+    faults: tuple[tuple[NamespacedName, tuple[Fault, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +120,7 @@ Command: TypeAlias = (
     | EnsureMachine
     | RemoveMachine
     | RemoveCluster
+    | SetFaults
     | Sync
     | Ping
     | Query
@@ -186,6 +199,16 @@ class JournalsDamaged:
 
 
 @dataclass(frozen=True, slots=True)
+class FaultsActed:
+    """How often faults of a cluster, by uid, have acted since the worker said so last."""
+
+    worker: str
+    life: str
+    cluster: NamespacedName
+    hits: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Synced:
     """Answers `Sync`: every cluster of it is built and its listener bound or reported."""
 
@@ -213,6 +236,7 @@ Report: TypeAlias = (
     | MachineGone
     | ClusterGone
     | JournalsDamaged
+    | FaultsActed
     | Synced
     | Answer
 )

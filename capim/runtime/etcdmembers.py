@@ -2,14 +2,15 @@
 
 Invariants: while there is a voting member there is a leader, and it is a voting member; a member's ID
 comes from its machine's uid alone, so a cluster built again has the same IDs.
-There is no raft here: every change is applied at once and quorum is never lost.
+There is no raft here: every change is applied at once. What is declared to be wrong is laid over it
+(`EtcdTrouble`) and changes nothing of it, but who leads.
 """
 
 from __future__ import annotations
 
 import enum
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from capim.wire.grpcserver import GrpcCode, GrpcError
@@ -82,6 +83,19 @@ def member_not_found() -> EtcdError:
     return EtcdError(GrpcCode.NOT_FOUND, "etcdserver: member not found")
 
 
+@dataclass(slots=True)
+class EtcdTrouble:
+    """What is wrong with a cluster's etcd, by the names of members."""
+
+    down: set[str] = field(default_factory=set)  #: do not run
+    other_cluster: set[str] = field(default_factory=set)  #: say they are of another one
+    missing: set[str] = field(default_factory=set)  #: not in the others' lists
+    learners: set[str] = field(default_factory=set)  #: say they have no vote
+    alarms: dict[str, set[AlarmType]] = field(default_factory=dict)
+    slow: dict[str, float] = field(default_factory=dict)  #: answer so many seconds later
+    no_leader: bool = False  #: quorum is lost
+
+
 class EtcdCluster:
     """The members of one cluster, in the order they joined. One loop, no lock.
 
@@ -102,6 +116,7 @@ class EtcdCluster:
         #: called with the member that has left
         self.on_removed: Callable[[Member], None] = lambda member: None
         self.edition = 0  #: grows with every change of anything here
+        self.trouble: EtcdTrouble | None = None  #: None: nothing is wrong
 
     @property
     def revision(self) -> int:
@@ -119,9 +134,40 @@ class EtcdCluster:
         return self._changes
 
     @property
+    def raised(self) -> list[tuple[int, AlarmType]]:
+        """Alarms that were raised here, without those that are declared."""
+        return sorted(self._alarms)
+
+    @property
     def alarms(self) -> list[tuple[int, AlarmType]]:
         """Raised alarms as (member ID, type), sorted."""
-        return sorted(self._alarms)
+        if self.trouble is None:
+            return sorted(self._alarms)
+        found = ((self.find(name), kinds) for name, kinds in self.trouble.alarms.items())
+        declared = {(one.id, kind) for one, kinds in found if one is not None for kind in kinds}
+        return sorted(self._alarms | declared)
+
+    @property
+    def has_quorum(self) -> bool:
+        """Whether anything can be written: most of the voters run, and no fault says otherwise."""
+        trouble = self.trouble
+        if trouble is None:
+            return True
+        voters = [member.name for member in self._members.values() if not member.learner]
+        running = [name for name in voters if name not in trouble.down]
+        return not trouble.no_leader and 2 * len(running) > len(voters)
+
+    def step_down(self, name: str) -> None:
+        """Let another member that runs lead, if there is one and this one does."""
+        down = self.trouble.down if self.trouble is not None else set()
+        others = [
+            member.id
+            for member in self._members.values()
+            if not member.learner and member.name != name and member.name not in down
+        ]
+        leader = self._members.get(self.leader_id)
+        if leader is not None and leader.name == name and others:
+            self._lead(others[0])
 
     def members(self) -> list[Member]:
         """Return the members, the longest-standing first."""
@@ -210,9 +256,10 @@ class EtcdCluster:
     def status(self, member: Member) -> MemberStatus:
         """Return what this member says of itself and of the cluster."""
         errors = [f"memberID:{member_id} alarm:{alarm.name} " for member_id, alarm in self.alarms]
-        if self.leader_id == 0:
+        leader_id = self.leader_id if self.has_quorum else 0
+        if leader_id == 0:
             errors.insert(0, "etcdserver: no leader")
-        return MemberStatus(member, self.leader_id, self.raft_term, self.raft_index, tuple(errors))
+        return MemberStatus(member, leader_id, self.raft_term, self.raft_index, tuple(errors))
 
     def _elect(self) -> None:
         if self.leader_id in self._members:

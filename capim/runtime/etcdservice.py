@@ -10,7 +10,13 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Final
 
-from capim.runtime.etcdmembers import AlarmType, EtcdError, Member, member_not_found
+from capim.runtime.etcdmembers import (
+    AlarmType,
+    EtcdError,
+    EtcdTrouble,
+    Member,
+    member_not_found,
+)
 from capim.wire import etcdrpc
 from capim.wire.grpcserver import GrpcCode
 
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
     from capim.runtime.etcdmembers import EtcdCluster
     from capim.wire.etcdrpc import AnyMessage
 
+_NO_TROUBLE: Final = EtcdTrouble()
 _REFUSED: Final = ("MemberAdd", "MemberUpdate", "MemberPromote")
 
 
@@ -45,6 +52,8 @@ class EtcdService:
     def handle(self, authority: str, path: str, message: bytes) -> bytes:
         """Answer one call. Raises GrpcError with what etcd would answer instead."""
         member = self._resolve(authority)
+        if self._etcd.trouble is not None:
+            self._check_trouble(self._etcd.trouble, member, path)
         request_type, method = _METHODS[path]
         request = etcdrpc.decode(request_type, message)
         response: AnyMessage = method(self, member, request)
@@ -63,16 +72,27 @@ class EtcdService:
             raise member_not_found()
         return member
 
+    def _check_trouble(self, trouble: EtcdTrouble, member: Member, path: str) -> None:
+        """Refuse what a member that does not run, or cannot agree with the others, does not do."""
+        if member.name in trouble.down:
+            raise EtcdError(GrpcCode.UNAVAILABLE, f"etcd of {member.name} does not run")
+        if path not in _ALONE and not self._etcd.has_quorum:
+            raise EtcdError(GrpcCode.UNAVAILABLE, "etcdserver: request timed out")
+
     def _header(self, member: Member) -> AnyMessage:
+        trouble = self._etcd.trouble
+        elsewhere = trouble is not None and member.name in trouble.other_cluster
         return etcdrpc.new(
             "ResponseHeader",
-            cluster_id=self._etcd.cluster_id,
+            # its neighbour in numbers: another one, and the same each time
+            cluster_id=self._etcd.cluster_id ^ elsewhere,
             member_id=member.id,
             revision=self._etcd.revision,
             raft_term=self._etcd.raft_term,
         )
 
-    def _members(self) -> list[AnyMessage]:
+    def _members(self, asked: Member) -> list[AnyMessage]:
+        trouble = self._etcd.trouble or _NO_TROUBLE
         return [
             etcdrpc.new(
                 "Member",
@@ -80,15 +100,16 @@ class EtcdService:
                 name=member.name,
                 peerURLs=[member.peer_url],
                 clientURLs=[member.client_url],
-                isLearner=member.learner,
+                isLearner=member.learner or member.name in trouble.learners,
             )
             for member in self._etcd.members()
+            if member is asked or member.name not in trouble.missing
         ]
 
     def member_list(self, member: Member, _: AnyMessage) -> AnyMessage:
         """List the members, the longest-standing first."""
         return etcdrpc.new(
-            "MemberListResponse", header=self._header(member), members=self._members()
+            "MemberListResponse", header=self._header(member), members=self._members(member)
         )
 
     def member_remove(self, member: Member, request: AnyMessage) -> AnyMessage:
@@ -99,7 +120,7 @@ class EtcdService:
             raise EtcdError(GrpcCode.FAILED_PRECONDITION, text)
         self._etcd.remove(request.ID)
         return etcdrpc.new(
-            "MemberRemoveResponse", header=self._header(member), members=self._members()
+            "MemberRemoveResponse", header=self._header(member), members=self._members(member)
         )
 
     def refuse(self, _member: Member, _: AnyMessage) -> AnyMessage:
@@ -123,7 +144,7 @@ class EtcdService:
             raftAppliedIndex=status.raft_index,
             raftTerm=status.raft_term,
             errors=status.errors,
-            isLearner=member.learner,
+            isLearner=member.learner or member.name in (self._etcd.trouble or _NO_TROUBLE).learners,
             storageVersion=f"{'.'.join(member.version.split('.')[:2])}.0",
         )
 
@@ -191,5 +212,9 @@ _METHODS: Final[dict[str, tuple[str, Callable[[EtcdService, Member, AnyMessage],
     etcdrpc.method("Maintenance", "HashKV"): ("HashKVRequest", EtcdService.hash_kv),
 }
 
+#: answered by a member without asking the others
+_ALONE: Final = frozenset(
+    etcdrpc.method("Maintenance", name) for name in ("Status", "Defragment", "HashKV")
+)
 #: paths of the methods this service knows
 METHODS: Final = frozenset(_METHODS)

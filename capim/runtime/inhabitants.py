@@ -19,7 +19,7 @@ from capim.runtime.manifests import addons, defaults, kubeadm, nodes, pods
 from capim.runtime.objects import DeleteOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from capim.api.meta import JsonObject
     from capim.api.resources import Resource
@@ -133,6 +133,39 @@ class Inhabitants:
 
         if self.find("Pod", defaults.SYSTEM, name) is not None:
             self._group.apply_own(self._resource("Pod"), defaults.SYSTEM, name, annotated)
+
+    def change_node(self, name: str, change: Callable[[JsonObject], JsonObject]) -> None:
+        """Write a Node as a whole, if there is one."""
+        if self.find("Node", "", name) is not None:
+            self._group.apply_own(self._resource("Node"), "", name, change)
+
+    def attach_volume(self, node: str, uid: str) -> None:
+        """Let a volume be attached to a node that nobody will detach."""
+        body = nodes.stuck_attachment(node)
+        self._ensure(body, derived_uid(uid, "VolumeAttachment"))
+        self.change_node(node, nodes.with_stuck_volume)
+
+    def detach_volume(self, node: str) -> None:
+        """Undo `attach_volume`."""
+        name = nodes.stuck_attachment(node)["metadata"]["name"]
+        self._delete("VolumeAttachment", "", name, "storage.k8s.io/v1")
+        self.change_node(node, nodes.without_stuck_volume)
+
+    def set_ready(self, component: str, node_name: str, *, ready: bool) -> None:
+        """Let a component's mirror pod be ready, or not, if there is one."""
+        name = pods.pod_name(component, node_name)
+
+        def judged(pod: JsonObject) -> JsonObject:
+            status = pod["status"]
+            for condition in status.get("conditions") or ():
+                if condition["type"] in {"Ready", "ContainersReady"}:
+                    condition["status"] = str(ready)
+            for container in status.get("containerStatuses") or ():
+                container["ready"] = container["started"] = ready
+            return pod
+
+        if self.find("Pod", defaults.SYSTEM, name) is not None:
+            self._group.apply_own(self._resource("Pod"), defaults.SYSTEM, name, judged)
 
     def init_cluster(self, cluster: ClusterSpec, version: str) -> None:
         """Make what the first API server, its controllers and `kubeadm init` make; only the first time."""

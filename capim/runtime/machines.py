@@ -14,6 +14,7 @@ from capim.api.workload import MachineProgress, Phase, Startup
 from capim.runtime.provisioning import draw_delay_s
 
 if TYPE_CHECKING:
+    from capim.api.faults import Effect
     from capim.api.meta import JsonObject
     from capim.api.workload import MachineSpec
 
@@ -30,9 +31,11 @@ class SimulatedMachine:
     __slots__ = (
         "_delays",
         "address",
+        "afflicted",
         "created_at",
         "done",
         "failed",
+        "held",
         "pod_cidr",
         "spec",
         "wake_at",
@@ -43,6 +46,10 @@ class SimulatedMachine:
         self.created_at = created_at
         self.done: dict[Phase, float] = {}
         self.failed: dict[Phase, str] = {}  #: phase -> why it cannot go on, for a person
+        #: what faults have done to it, with what is needed to undo it
+        self.afflicted: dict[Effect, str] = {}
+        #: phases that do not end before a time; infinity: it is not known when they may
+        self.held: dict[Phase, float] = {}
         self.address = ""
         self.pod_cidr = ""
         #: when it is in the queue to be looked at; later or earlier entries are stale
@@ -86,7 +93,7 @@ class SimulatedMachine:
             return math.inf
         if (replayed := self.spec.done.get(phase)) is not None:
             return max(start, replayed)
-        end = start + self._delays[phase]
+        end = max(start + self._delays[phase], self.held.get(phase, -math.inf))
         return max(end, authorities_since) if phase in _NEEDS_AUTHORITIES else end
 
     def next_phase(self, authorities_since: float) -> tuple[float, Phase | None]:

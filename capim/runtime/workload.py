@@ -20,14 +20,17 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from capim.api.faults import Effect
 from capim.api.kubernetes_versions import DEFAULT_LINE, lookup
 from capim.api.meta import format_time
 from capim.api.resources import WORKLOAD_RESOURCES
 from capim.api.workload import Phase, Simulation
 from capim.runtime.addresses import NodeAddresses, PodRanges
+from capim.runtime.afflictions import Afflictions, Hands
 from capim.runtime.baselayer import Base
 from capim.runtime.controllers.manager import ControllerManager
 from capim.runtime.etcdmembers import EtcdCluster, EtcdError, identity
+from capim.runtime.faults import FaultBook
 from capim.runtime.inhabitants import Inhabitants, derived_uid
 from capim.runtime.kinds.rules import BuiltinRules
 from capim.runtime.machines import SimulatedMachine
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Mapping
 
+    from capim.api.faults import Fault
     from capim.api.gvk import NamespacedName
     from capim.api.meta import JsonObject
     from capim.api.workload import ClusterSpec, MachineProgress, MachineSpec
@@ -87,6 +91,11 @@ class WorkloadCluster:
         self._controllers = ControllerManager(self.group, simulation, root_ca=self._root_ca)
         self._controllers.wake = self._wake
         self._advancing = False
+        self.faults: FaultBook | None = None  #: None: none is declared
+        self._afflictions: Afflictions | None = None  #: None: there is nothing to suffer or to heal
+        self._suffers_at = math.inf  #: when what machines suffer is to be looked at again
+        self._api_servers_down: set[str] = set()  #: of those that are up but for a fault
+        self._turned = False  #: a fault may have begun or ended since the owner asked
         #: names of machines that have changed, or gone, since whoever writes them down cleared it
         self.unsaved: set[str] = set()
         #: called when `advance` has something to do that `next_deadline` did not say before
@@ -111,8 +120,15 @@ class WorkloadCluster:
 
     @property
     def serving(self) -> bool:
-        """Whether an API server is up, and so the listener should be open."""
-        return bool(self._api_servers)
+        """Whether an API server is up."""
+        return len(self._api_servers) > len(self._api_servers_down)
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the listener should be open: an API server is up, and no fault keeps clients out."""
+        if not self.serving:
+            return False
+        return self.faults is None or self.faults.of_cluster(Effect.LISTENER_DOWN) is None
 
     @property
     def kubernetes_version(self) -> str:
@@ -189,6 +205,37 @@ class WorkloadCluster:
             for machine in self._machines.values():
                 self._schedule(machine)
 
+    def set_faults(self, faults: tuple[Fault, ...]) -> None:
+        """Suffer these faults, each by its schedule, and no others; what goes heals with `advance()`."""
+        if not faults:
+            self.faults = None
+        else:
+            self.faults = self.faults or FaultBook(self.key, self._clock)
+            self.faults.set(faults)
+        self._look_at_faults()
+
+    def _look_at_faults(self) -> None:
+        """Look at the next `advance()` at what machines suffer, if there is anything to look at."""
+        if self._afflictions is None:
+            if self.faults is None and not self._has_failures():
+                return
+            self._begin_to_suffer()
+        self._suffers_at = -math.inf
+
+    def _has_failures(self) -> bool:
+        return any(machine.spec.failures for machine in self._machines.values())
+
+    def _begin_to_suffer(self) -> None:
+        hands = Hands(
+            self._inhabitants, self._controllers, self.etcd, self._api_servers_down, self._clock
+        )
+        self._afflictions = Afflictions(hands)
+
+    def take_turned(self) -> bool:
+        """Tell whether a fault may have begun or ended since this was asked last."""
+        turned, self._turned = self._turned, False
+        return turned
+
     def ensure_machine(self, spec: MachineSpec) -> None:
         """Let a machine exist; what is due of it happens at the next `advance()`.
 
@@ -210,6 +257,7 @@ class WorkloadCluster:
         machine.address = self._addresses.take(spec.uid)
         self._machines[spec.name] = machine
         self._note_change(spec.name)
+        self._look_at_faults()
         self._schedule(machine)
 
     def restore_machine(self, machine: SimulatedMachine) -> None:
@@ -221,6 +269,9 @@ class WorkloadCluster:
         if Phase.API_SERVER in machine.done:
             self._api_servers.add(name)
         self._changed[name] = None
+        if machine.afflicted and self._afflictions is None:
+            self._begin_to_suffer()  # or to heal, if what it suffered from is no more
+            self._suffers_at = -math.inf
         self._schedule(machine)
 
     def _note_change(self, name: str) -> None:
@@ -252,6 +303,9 @@ class WorkloadCluster:
             self._inhabitants.remove_node(name)
         if machine.spec.control_plane:
             self._remove_control_plane(machine)
+        if self._afflictions is not None:
+            self._afflictions.forget(name)
+            self._suffers_at = -math.inf
         self._pod_ranges.give_back(machine.pod_cidr)
         self._addresses.give_back(machine.address)
         self._changed.pop(name, None)
@@ -277,6 +331,8 @@ class WorkloadCluster:
         while self._queue and not self._is_current(self._queue[0]):
             heapq.heappop(self._queue)
         due = [self._queue[0][0]] if self._queue else []
+        if self._suffers_at < math.inf:
+            due.append(self._suffers_at)
         if self._changed:
             due.append(self._clock())
         if self.serving and (controllers_due := self._controllers.next_deadline()) is not None:
@@ -289,6 +345,7 @@ class WorkloadCluster:
             machine.begin_by(self._clock())
             self._note_change(name)
             self._schedule(machine)
+        self._look_at_faults()
         self._controllers.clock_set_back()
 
     def advance(self) -> list[MachineProgress]:
@@ -298,13 +355,29 @@ class WorkloadCluster:
         """
         self._advancing = True
         try:
+            self._suffer()
             self._end_phases(self._clock())
+            self._suffer()
             if self.serving:
                 self._controllers.run()
         finally:
             self._advancing = False
         changed, self._changed = self._changed, {}
         return [self._machines[name].progress() for name in changed]
+
+    def _suffer(self) -> None:
+        """Let machines suffer what is declared, and heal from what is not, when it is time to."""
+        if self._afflictions is None or self._clock() < self._suffers_at:
+            return
+        self._turned = True
+        for machine in self._machines.values():
+            if self._afflictions.follow(self.faults, machine):
+                self._note_change(machine.spec.name)
+                self._schedule(machine)
+        self._afflictions.follow_cluster(self.faults)
+        self._suffers_at = self.faults.next_change() if self.faults is not None else math.inf
+        if self.faults is None and not self._has_failures():
+            self._afflictions = None
 
     def _end_phases(self, now: float) -> None:
         while self._queue and self._queue[0][0] <= now:
@@ -346,6 +419,7 @@ class WorkloadCluster:
     def _end_phase(self, machine: SimulatedMachine, phase: Phase, at: float) -> None:
         """Note that a phase has ended and make what it makes, dated `at`."""
         machine.done[phase] = at
+        self._look_at_faults()
         self._note_change(machine.spec.name)
         self._moment = at
         try:

@@ -24,7 +24,7 @@ from capim.server.access import check_access
 from capim.server.auth import Authenticator
 from capim.server.compression import compressed
 from capim.server.endpoints import Asked, Control
-from capim.server.exchange import TEXT, Response
+from capim.server.exchange import TEXT, TOO_MANY_REQUESTS, Response
 from capim.server.handlers import error_response, respond
 from capim.server.impersonation import impersonated
 from capim.server.listing import parse_selectors
@@ -32,8 +32,9 @@ from capim.server.negotiation import error_media_of
 from capim.server.recurring import RecurringRequests, counted_as, is_pretty
 from capim.server.routes import PageNotFound, PathInfo, parse_query
 from capim.server.tally import Tally
+from capim.server.trouble import Trouble
 from capim.server.warnings import with_warnings
-from capim.server.watch import WatchSession, plan_watch
+from capim.server.watch import WatchSession, plan_watch, refuse_watch
 
 if TYPE_CHECKING:
     import random
@@ -52,6 +53,8 @@ _log = structlog.get_logger(__name__)
 
 #: what is refused behind Go's server, by the API's own handlers
 _REFUSALS: Final = {413: "RequestEntityTooLarge", 504: "Timeout"}
+#: of a version that is forgotten: told within a watch
+_GONE: Final = 410
 
 
 class ApiServer:
@@ -91,16 +94,29 @@ class ApiServer:
         self._control = Control(served, self._authenticator, authorizer, clock, self._tally)
         self._cluster = served.name if metrics.per_cluster else ""
         self._requests = RecurringRequests(served.group.resources)
+        self._trouble = Trouble(self._asked, self._serve, self._refuse, served.etcd)
         self._second = 0
         self._date = b""
 
     def handle(self, exchange: Exchange) -> None:
+        """Answer an exchange, or let happen to it what is declared."""
+        faults = self._served.faults
+        if faults is None:
+            self._serve(exchange)
+        else:
+            self._trouble.handle(exchange, faults)
+
+    def heal(self) -> None:
+        """Let go of who waits for a fault that acts no more."""
+        self._trouble.heal(self._served.faults)
+
+    def _serve(self, exchange: Exchange) -> None:
         """Answer an exchange; every refusal is a Status."""
         started = time.perf_counter()
         request: Recurring | None = None
         try:
             user = self._user(exchange)
-            request = self._requests.find(self._group.resources, exchange)
+            request = self._asked(exchange)
             code = self._answer(exchange, request, user)
         except APIError as error:
             code = error.code
@@ -119,6 +135,26 @@ class ApiServer:
         self._count(request, code, time.perf_counter() - started)
         if self._request_log is not None:
             self._request_log.answered(self._served.name, exchange, code)
+
+    def _asked(self, exchange: Exchange) -> Recurring:
+        return self._requests.find(self._group.resources, exchange)
+
+    def _refuse(self, exchange: Exchange, error: APIError, request: Recurring) -> None:
+        """Answer a request with an error that none of its own has caused."""
+        info = request.info
+        if error.code == TOO_MANY_REQUESTS.status:
+            exchange.respond(TOO_MANY_REQUESTS)
+        elif not isinstance(info, PathInfo) and info.verb == "watch" and error.code == _GONE:
+            try:
+                writer = request.writer(exchange.headers, self._clock)
+                refuse_watch(exchange, info, error, writer)
+            except APIError as unacceptable:  # a form that there is none of
+                exchange.respond(self._refused(exchange, unacceptable))
+        else:
+            exchange.respond(self._refused(exchange, error))
+        self._count(request, error.code, 0.0)
+        if self._request_log is not None:
+            self._request_log.answered(self._served.name, exchange, error.code)
 
     def refuse(self, status: int, message: str) -> Response:
         """Make the answer to what is no request: text as of Go's HTTP server, or a Status."""

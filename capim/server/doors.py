@@ -148,6 +148,7 @@ class Door:
         self._ready: deque[socket.socket] = deque()
         self._shaking: dict[asyncio.Task[None], None] = {}  #: oldest first
         self._pause: asyncio.TimerHandle | None = None
+        self._hanging = False
         bound.listen(_BACKLOG)
         self._loop.add_reader(bound, self._accept)
 
@@ -169,6 +170,14 @@ class Door:
             self._ready.popleft().close()
         while self._shaking:
             self._cut_off_oldest()
+
+    def hang(self, *, hanging: bool) -> None:
+        """Let connections come as far as the system takes them and no further, or let all of them in."""
+        if hanging and not self._hanging:
+            self._loop.remove_reader(self._bound)
+        elif self._hanging and not hanging and self._pause is None:
+            self._loop.add_reader(self._bound, self._accept)
+        self._hanging = hanging
 
     def sweep(self) -> None:
         """Close connections whose clients have said nothing in time: called every few seconds."""
@@ -275,4 +284,5 @@ class Door:
 
     def _resume(self) -> None:
         self._pause = None
-        self._loop.add_reader(self._bound, self._accept)
+        if not self._hanging:
+            self._loop.add_reader(self._bound, self._accept)

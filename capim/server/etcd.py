@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Final, cast
 
 import structlog
@@ -20,7 +21,7 @@ from capim.wire.grpcserver import GrpcCode, GrpcConnection, GrpcError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from capim.runtime.etcdmembers import EtcdCluster
+    from capim.runtime.etcdmembers import EtcdCluster, EtcdTrouble
     from capim.server.shares import Share
 
 #: input of one step, where there is a share of the loop: h2 takes 15 us for every frame
@@ -51,6 +52,9 @@ class EtcdProtocol(asyncio.Protocol):
         member: str | None = None,
         share: Share | None = None,
     ) -> None:
+        self._etcd = etcd
+        self._member = member
+        self._late: deque[bytes] = deque()  #: held back by a fault
         self._service = EtcdService(etcd, member=member)
         self._observe = observe
         self._grpc = GrpcConnection(self._handle, methods=etcdservice.METHODS)
@@ -120,9 +124,25 @@ class EtcdProtocol(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             return
         if data := self._grpc.data_to_send():
-            self._transport.write(data)
-        if self._grpc.closed:
+            if self._etcd.trouble is None and not self._late:
+                self._transport.write(data)
+            else:
+                self._send_later(data, self._etcd.trouble)
+        if self._grpc.closed and not self._late:
             self._transport.close()
+
+    def _send_later(self, data: bytes, trouble: EtcdTrouble | None) -> None:
+        """Send what a slow member answers, behind what it has not sent yet."""
+        slow = trouble.slow.get(self._member or "", 0.0) if trouble is not None else 0.0
+        self._late.append(data)
+        asyncio.get_running_loop().call_later(slow, self._send_first)
+
+    def _send_first(self) -> None:
+        data = self._late.popleft()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+            if self._grpc.closed and not self._late:
+                self._transport.close()
 
     def _handle(self, authority: str, path: str, message: bytes) -> bytes:
         started = time.perf_counter()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from capim.server.slowness import SlowConnection
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable
 
     from capim.server.http import HttpConnection
+    from capim.server.slowness import Connection
     from capim.server.streams import Stream
 
 
@@ -80,7 +83,7 @@ class Exchange:
     )
 
     def __init__(self, connection: HttpConnection) -> None:
-        self._connection = connection
+        self._connection: Connection = connection
         self.method = ""
         self.target = b""
         self.headers: dict[bytes, bytes] = {}  #: names in lower case; repeated ones joined by comma
@@ -92,6 +95,18 @@ class Exchange:
     def respond(self, response: Response) -> None:
         """Answer with a whole body; nothing happens when the client is gone."""
         self._connection.send_response(self, response)
+
+    def reset(self) -> None:
+        """End the connection in place of an answer, as a process does that is killed."""
+        self._connection.reset()
+
+    def slow_down(self, seconds: float) -> None:
+        """Let the body of a whole answer take so long."""
+        self._connection = SlowConnection(self._connection, seconds)
+
+    def stall(self) -> None:
+        """Hold back what a stream sends that answers this, if one does."""
+        self._connection.stall_watch(stalled=True)
 
     def start_stream(
         self, status: int, content_type: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()

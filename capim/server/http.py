@@ -11,6 +11,8 @@ of a head are in `httphead`.
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 import time
 from collections import deque
 from http import HTTPStatus
@@ -60,6 +62,8 @@ _STATUS_LINES: Final = {
 #: headers that say something of the request itself
 _FRAMING: Final = frozenset({b"transfer-encoding", b"expect"})
 _NOTHING: Final = memoryview(b"")
+#: what a socket drops when it is closed, it drops with a reset
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -200,6 +204,25 @@ class HttpConnection(asyncio.Protocol):
             self._stream.close()
         if self._transport is not None:
             self._transport.close()
+
+    def cut_watch(self) -> None:
+        """End the connection in the middle of a stream, if one is under way."""
+        if self._stream is not None:
+            self.reset()
+
+    def stall_watch(self, *, stalled: bool) -> None:
+        """Hold back what a stream that is under way sends, or send it all."""
+        if self._stream is not None:
+            self._stream.stall(stalled=stalled)
+
+    def reset(self) -> None:
+        """End the connection at once, by a TCP reset where it has a socket of its own."""
+        if self._transport is None:
+            return
+        bare = self._transport.get_extra_info("socket")
+        if bare is not None:  # not so inside a tunnel
+            bare.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self._transport.abort()
 
     @property
     def waited(self) -> int:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import structlog
 
 from capim.aio.clock import wall_clock
+from capim.api.faults import Effect
 from capim.api.workload import ListenerState
 from capim.server.apiserver import ApiServer
 from capim.server.auth import of_connection
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from capim.aio.tasks import TaskScope
+    from capim.runtime.faults import FaultBook
     from capim.server.doors import Door
     from capim.server.metrics import Metrics
     from capim.server.requestlog import RequestLog
@@ -95,6 +97,9 @@ class Listener:
         self._sweeper: asyncio.Task[None] | None = None
         self._transports: dict[asyncio.Transport, asyncio.Protocol] = {}
         self._share = Share(self._doors.turns)
+        #: by faults: whether any was followed, and what connections that come suffer
+        self._impaired = self._hanging = self._stalled = False
+        self._cut_in: tuple[str, int] | None = None  #: fault and window that watches were cut in
         self._full = False  #: too many connections, and none idle, when it was last looked at
         self.state: ListenerState | None = None  #: None: closed
 
@@ -136,6 +141,7 @@ class Listener:
         house = House(self._served.name, self._accept, self._has_room, self._close_idle)
         self._door = self._doors.open(bound, context, house, self._scope)
         self._sweeper = self._scope.spawn(self._sweep(), name=f"sweep {self._served.name}")
+        self.follow_faults(self._served.faults)
         self.state = ListenerState.OPEN
         _log.info("listener opened", cluster=self._served.name, port=self.port)
 
@@ -153,6 +159,43 @@ class Listener:
         await self._gone()
         if bound is not None:
             await _released(bound)
+
+    def follow_faults(self, faults: FaultBook | None) -> None:
+        """Suffer these faults from now on; what others held up goes on."""
+        self._served.faults = faults
+        self._api.heal()
+        if faults is not None or self._impaired:
+            self._follow_port(faults)
+
+    def _follow_port(self, faults: FaultBook | None) -> None:
+        """Let all connections suffer what befalls the port."""
+
+        def acts(effect: Effect) -> bool:
+            return faults is not None and faults.of_cluster(effect) is not None
+
+        hanging, stalled = acts(Effect.UNREACHABLE), acts(Effect.WATCHES_STALLED)
+        self._contexts.expired = acts(Effect.CERTIFICATE_EXPIRED)
+        self._contexts.broken = acts(Effect.HANDSHAKE_FAILURE)
+        if self._door is not None:
+            self._door.hang(hanging=hanging)
+        for transport, protocol in tuple(self._transports.items()):
+            if hanging != self._hanging and not transport.is_closing():
+                (transport.pause_reading if hanging else transport.resume_reading)()
+            if isinstance(protocol, HttpConnection):
+                protocol.stall_watch(stalled=hanging or stalled)
+        self._hanging, self._stalled = hanging, hanging or stalled
+        self._cut_watches(faults)
+        self._impaired = faults is not None
+
+    def _cut_watches(self, faults: FaultBook | None) -> None:
+        """Cut all watches off, once each time that a fault says so."""
+        cut = faults.of_cluster(Effect.WATCHES_CUT) if faults is not None else None
+        window = None if cut is None else (cut.fault.uid, cut.window.index)
+        if window is not None and window != self._cut_in:
+            for protocol in tuple(self._transports.values()):
+                if isinstance(protocol, HttpConnection):
+                    protocol.cut_watch()
+        self._cut_in = window
 
     def end_connections(self) -> None:
         """End what is there, watches properly; who comes back shakes hands with what is valid now."""

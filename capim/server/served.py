@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from capim.api.workload import Authorization, KeyPair
 from capim.runtime.etcdmembers import EtcdCluster
+from capim.runtime.faults import FaultBook
 from capim.runtime.resourcegroup import ResourceGroup
 from capim.server.outlet import Barrier
 
@@ -39,4 +40,5 @@ class Served:
     barrier: Barrier | None = (
         None  #: what is not behind it yet leaves no connection; None: no journal
     )
+    faults: FaultBook | None = None  #: what befalls it; None: nothing is declared
     unserved: str = ""  #: what to tell a client that asks for a kind which is not here

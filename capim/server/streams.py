@@ -47,13 +47,14 @@ _CHUNKS: Final = _Chunks()
 class Stream:
     """The writing end of a chunked body. One loop, no lock."""
 
-    __slots__ = ("_bound", "_finished", "_pending", "_transport", "on_lost")
+    __slots__ = ("_bound", "_finished", "_pending", "_stalled", "_transport", "on_lost")
 
     def __init__(self, transport: asyncio.Transport | None, finished: Callable[[], None]) -> None:
         self._transport = transport
         self._finished = finished
         self._pending: list[bytes] = []
         self._bound = BUFFER_LIMIT_BYTES
+        self._stalled = False
         #: called once when the stream ends for any reason: closed here or lost by the client
         self.on_lost: Callable[[], None] | None = None
 
@@ -66,15 +67,23 @@ class Stream:
         """Send a piece soon; pieces of one turn of the loop share a chunk."""
         if self._transport is None:
             return
-        if not self._pending:
+        if not self._pending or self._stalled:
             asyncio.get_running_loop().call_soon(self._flush)
         self._pending.append(piece)
+
+    def stall(self, *, stalled: bool) -> None:
+        """Hold back what is written, or send it all: what a client hears of a server that hangs."""
+        self._stalled = stalled
+        self._flush()
 
     def close(self) -> None:
         """End the body properly: the connection can carry the next request."""
         self._flush()
         transport = self._transport
         if transport is None:
+            return
+        if self._stalled:
+            transport.abort()  # an end would tell that nothing was missed
             return
         transport.write(STREAM_END)
         self.lost()
@@ -91,6 +100,10 @@ class Stream:
     def _flush(self) -> None:
         transport = self._transport
         if transport is None or not self._pending:
+            return
+        if self._stalled:
+            if sum(map(len, self._pending)) > self._bound:
+                transport.abort()
             return
         data = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
         self._pending.clear()

@@ -48,6 +48,7 @@ class _Issued:
     authorities: Authorities
     host: str
     at: float
+    expired: bool
 
 
 class Contexts:
@@ -57,6 +58,8 @@ class Contexts:
         self._served = served
         self._key = key
         self._clock = clock
+        #: faults: certificates are issued that have expired; no handshake succeeds
+        self.expired = self.broken = False
         self._issued: dict[str, _Issued] = {}  #: by member name; the empty name is the API server
         #: of each etcd context while a connection has it, though its member left or it was issued
         #: anew since: what was verified against the etcd authority must never pass for the cluster's
@@ -91,13 +94,20 @@ class Contexts:
         make = self._make_etcd if member else self._make_api
         context = make(member, served.authorities)
         now = self._clock()
-        self._issued[member] = _Issued(context, served.authorities, served.advertised_host, now)
+        self._issued[member] = _Issued(
+            context, served.authorities, served.advertised_host, now, self.expired
+        )
         return context
 
     def _is_fresh(self, issued: _Issued) -> bool:
         served = self._served
         same = issued.authorities == served.authorities and issued.host == served.advertised_host
+        same = same and issued.expired == self.expired
         return same and self._clock() - issued.at < _RENEW_AFTER_S
+
+    def _born(self) -> float:
+        """Return when a certificate is to have been issued: so long ago that it is over, by a fault."""
+        return self._clock() - (2 * LIFETIME_S if self.expired else 0.0)
 
     def _make_api(self, _: str, authorities: Authorities) -> ssl.SSLContext:
         served = self._served
@@ -107,7 +117,7 @@ class Contexts:
             self._key.key,
             common_name="kube-apiserver",
             hosts=[*hosts, *served.extra_hosts],
-            now=self._clock(),
+            now=self._born(),
         )
         context = server_context(pem, self._key.pem, authorities.ca.certificate, ["http/1.1"])
         context.sni_callback = self._choose
@@ -120,7 +130,7 @@ class Contexts:
             self._key.key,
             common_name=name,
             hosts=[name, member, *_ETCD_HOSTS],
-            now=self._clock(),
+            now=self._born(),
             client_auth=True,
         )
         context = server_context(pem, self._key.pem, authorities.etcd_ca.certificate, ["h2"])
@@ -130,6 +140,8 @@ class Contexts:
     def _choose(
         self, connection: ssl.SSLObject, server_name: str | None, _: ssl.SSLContext
     ) -> int | None:
+        if self.broken:
+            return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
         context = self._named(server_name or "")
         if connection.context is not context:
             connection.context = context

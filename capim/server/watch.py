@@ -127,9 +127,9 @@ class WatchSession:
         except APIError as error:
             if error.code not in _TOLD_IN_STREAM:
                 raise
-            self._refuse(exchange, error)
+            refuse_watch(exchange, self._info, error, self._writer)
             return
-        stream = self._stream = self._begin(exchange)
+        stream = self._stream = _begin(exchange, self._info, self._writer)
         if not stream.open:
             watch.close()
             return
@@ -141,10 +141,6 @@ class WatchSession:
         if self._plan.initial_events_end:
             self._write(bookmark(self._info.resource, version, initial_events_end=True))
         self._start_timers(stream, rng)
-
-    def _begin(self, exchange: Exchange) -> Stream:
-        warnings = warning_headers([deprecation(self._info.resource)])
-        return exchange.start_stream(200, self._content_type(), warnings)
 
     def _subscribe(self, selectors: Selectors) -> tuple[Watch, int]:
         """Return the group's watch, and the version from which it goes on."""
@@ -164,12 +160,6 @@ class WatchSession:
         )
         return watch, since
 
-    def _refuse(self, exchange: Exchange, error: APIError) -> None:
-        stream = self._begin(exchange)
-        event = {"type": "ERROR", "object": error.status()}
-        self._writer_to(stream)(orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE))
-        stream.close()
-
     def _start_timers(self, stream: Stream, rng: random.Random) -> None:
         loop = asyncio.get_running_loop()
         self._timers.append(loop.call_later(self._plan.timeout_s, stream.close))
@@ -177,9 +167,6 @@ class WatchSession:
             self._timers.append(
                 loop.call_later(_BOOKMARK_S * (0.5 + rng.random() / 2), self._bookmark)
             )
-
-    def _content_type(self) -> bytes:
-        return _JSON if self._writer is None else self._writer.stream_type
 
     def _writer_to(self, stream: Stream) -> Callable[[bytes], object]:
         writer = self._writer
@@ -215,6 +202,22 @@ class WatchSession:
         self._stream = None
         self._write = _discard
         close_watch()
+
+
+def refuse_watch(
+    exchange: Exchange, info: RequestInfo, error: APIError, writer: Writer | None
+) -> None:
+    """Let a watch begin, say in it what is wrong, and end it."""
+    stream = _begin(exchange, info, writer)
+    event = {"type": "ERROR", "object": error.status()}
+    line = orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
+    stream.write(line if writer is None else writer.line(line))
+    stream.close()
+
+
+def _begin(exchange: Exchange, info: RequestInfo, writer: Writer | None) -> Stream:
+    content_type = _JSON if writer is None else writer.stream_type
+    return exchange.start_stream(200, content_type, warning_headers([deprecation(info.resource)]))
 
 
 def _discard(_: bytes) -> None:

@@ -58,7 +58,7 @@ class MachineController:
                 plan = self._remove(view, plan)
             await self._carry_out(obj, plan)
             if not plan.again:
-                return Result()
+                return Result(requeue_after_s=plan.requeue_after_s)
         if key in self._given:
             cluster, uid = self._given.pop(key)
             self._fleet.remove_machine(cluster, key.name, uid)

@@ -75,6 +75,7 @@ class MachinePlan:
     remove: tuple[NamespacedName, str, str] | None = None  #: cluster, name and uid
     waiting_for: str = ""  #: for the log
     again: bool = False
+    requeue_after_s: float = 0.0
 
 
 def plan_machine(view: MachineView) -> MachinePlan:
@@ -124,6 +125,10 @@ def _deleted(view: MachineView) -> MachinePlan | None:
     if view.gone or view.key is None:
         return MachinePlan(patch=without_finalizer(view.infra, infra.MACHINE_FINALIZER))
     metadata = view.infra["metadata"]
+    takes_s = infra.deletion_s(view.infra) / infra.time_scale_of(view.infra_cluster)
+    left_s = parse_time(metadata["deletionTimestamp"]) + takes_s - view.now
+    if takes_s and left_s > 0:
+        return MachinePlan(waiting_for="its VM to go", requeue_after_s=left_s)
     removal = (view.key, metadata["name"], metadata["uid"])
     return MachinePlan(remove=removal, waiting_for="its worker to let go")
 
@@ -203,9 +208,10 @@ def _desired(view: MachineView) -> MachineSpec | None:
         version=machine_spec.get("version") or "",
         provider_id=infra.provider_id(metadata["name"]),
         failure_domain=_failure_domain(obj, machine_spec),
-        startup=infra.startup_of(obj),
+        startup=infra.startup_of(obj, infra.time_scale_of(view.infra_cluster)),
         created_at=created_at,
         done=done,
+        failures=infra.failures_of(obj),
     )
 
 
@@ -251,7 +257,10 @@ def _created_at(obj: JsonObject) -> float | None:
 
 
 def _phase_states(view: MachineView, progress: MachineProgress) -> dict[Phase, State]:
-    return {phase: _phase_state(view, progress, phase) for phase in _phases(view)}
+    states = {phase: _phase_state(view, progress, phase) for phase in _phases(view)}
+    if Phase.VM in progress.failed:  # though it was up once
+        states[Phase.VM] = State(infra.VM_FAILED_REASON, progress.failed[Phase.VM], Severity.ERROR)
+    return states
 
 
 def _phase_state(view: MachineView, progress: MachineProgress, phase: Phase) -> State:

@@ -1,4 +1,4 @@
-"""The management objects the controllers work on: five informers and the way to write."""
+"""The management objects the controllers work on: six informers and the way to write."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SECRETS: Final = GVR("", "v1", "secrets")
 INFRA_CLUSTERS: Final = GVR(infra.GROUP, infra.VERSION, "inmemoryclusters")
 INFRA_MACHINES: Final = GVR(infra.GROUP, infra.VERSION, "inmemorymachines")
+FAULTS: Final = GVR(infra.GROUP, infra.VERSION, "inmemoryfaults")
 
 #: In the order we ask for them. What is read is there in both. The newer one is how a Cluster API that
 #: has it stores its objects: each event of a watch at the other costs a call of its conversion webhook.
@@ -46,6 +47,10 @@ def _cluster_index(obj: JsonObject) -> str:
     return cluster.name if cluster else ""
 
 
+def _all_of_a_namespace(_: JsonObject) -> str:
+    return ""
+
+
 def _secret_without_others_data(obj: JsonObject) -> JsonObject:
     """Keep the data of authorities only: bootstrap data is large and kubeconfigs are nobody's business."""
     if not is_authority(obj):
@@ -63,11 +68,12 @@ class Objects:
     infra_clusters: Informer
     infra_machines: Informer
     secrets: Informer
+    faults: Informer
 
     def informers(self) -> tuple[Informer, ...]:
         """Return all of them."""
         own = (self.infra_clusters, self.infra_machines)
-        return (self.clusters, self.machines, *own, self.secrets)
+        return (self.clusters, self.machines, *own, self.secrets, self.faults)
 
     def infra_cluster_of(self, cluster: NamespacedName) -> NamespacedName | None:
         """Return the InMemoryCluster of a Cluster."""
@@ -121,5 +127,8 @@ def make_objects(
             Scope(SECRETS, namespace, labels=infra.CLUSTER_NAME_LABEL),
             rng=rng,
             transform=_secret_without_others_data,
+        ),
+        faults=Informer(
+            client, Scope(FAULTS, namespace), rng=rng, resync_s=resync_s, index=_all_of_a_namespace
         ),
     )

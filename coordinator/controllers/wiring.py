@@ -15,6 +15,7 @@ from capim.api.gvk import NamespacedName
 from coordinator.controllers import gates
 from coordinator.controllers.authorities import AuthorityReader
 from coordinator.controllers.cluster import ClusterController
+from coordinator.controllers.faults import FaultController
 from coordinator.controllers.machine import MachineController
 from coordinator.kube.dispatch import Dispatcher
 from coordinator.kube.informers import name_of
@@ -91,6 +92,15 @@ class Controllers:
             scope=scope,
             observe=observe,
         )
+        self._faults = FaultController(
+            objects,
+            fleet,
+            clock=clock,
+            steady=steady,
+            scope=scope,
+            observe=observe,
+            watch_filter=limits.watch_filter,
+        )
         self._listen()
 
     async def restore(self) -> None:
@@ -103,17 +113,20 @@ class Controllers:
             await self._cluster.restore(obj)
         for obj in self._objects.infra_machines.all():
             self._machine.restore(obj)
+        self._faults.restore()
         self._fleet.begin()
 
     def start(self) -> None:
         """Begin to reconcile."""
         self.clusters.start()
         self.machines.start()
+        self._faults.start()
 
     def close(self) -> None:
         """Start no reconcile any more."""
         self.clusters.close()
         self.machines.close()
+        self._faults.close()
 
     def _listen(self) -> None:
         self._objects.clusters.on_change(self._cluster_changed)
@@ -121,6 +134,7 @@ class Controllers:
         self._objects.infra_clusters.on_change(self._infra_cluster_changed)
         self._objects.infra_machines.on_change(self._infra_machine_changed)
         self._objects.secrets.on_change(self._secret_changed)
+        self._faults.listen()
         self._fleet.on_change = self._reported
         self._fleet.on_synced = self._wake_deleting
         self._fleet.living = self._living

@@ -48,6 +48,7 @@ _KINDS: Final[dict[str, tuple[str, str, bool]]] = {
     ),
     "InMemoryCluster": (f"infrastructure.{_CAPI}", "inmemoryclusters", True),
     "InMemoryClusterTemplate": (f"infrastructure.{_CAPI}", "inmemoryclustertemplates", True),
+    "InMemoryFault": (f"infrastructure.{_CAPI}", "inmemoryfaults", True),
     "InMemoryMachine": (f"infrastructure.{_CAPI}", "inmemorymachines", True),
     "InMemoryMachineTemplate": (f"infrastructure.{_CAPI}", "inmemorymachinetemplates", True),
     # the in-memory kinds of today's Go provider, for measurements

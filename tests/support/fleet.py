@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from capim.api.faults import Fault
 from capim.api.gvk import NamespacedName
 from capim.api.workload import (
     ClusterSpec,
@@ -33,6 +34,7 @@ class FakeFleet:
     clusters: dict[NamespacedName, tuple[str, ClusterSpec]] = field(default_factory=dict)
     machines: dict[tuple[NamespacedName, str], MachineSpec] = field(default_factory=dict)
     before_begin: int = 0  #: clusters and machines that were desired when `begin` was called
+    faults: dict[NamespacedName, tuple[Fault, ...]] = field(default_factory=dict)
     damages: dict[tuple[NamespacedName, str], str] = field(default_factory=dict)
     _listeners: dict[NamespacedName, ListenerStatus] = field(default_factory=dict)
     _progress: dict[tuple[NamespacedName, str], MachineProgress] = field(default_factory=dict)
@@ -40,6 +42,9 @@ class FakeFleet:
     def __post_init__(self) -> None:
         self.on_change: Callable[[NamespacedName, str | None], None] = lambda cluster, machine: None
         self.on_synced: Callable[[], None] = lambda: None
+        self.on_hits: Callable[[NamespacedName, tuple[tuple[str, int], ...]], None] = (
+            lambda cluster, hits: None
+        )
         self.living: Callable[[], tuple[Iterable[str], bool]] = lambda: ((), False)
 
     def begin(self) -> None:
@@ -58,6 +63,9 @@ class FakeFleet:
     def set_machine(self, spec: MachineSpec) -> None:
         if spec.cluster in self.clusters:
             self.machines[spec.cluster, spec.name] = spec
+
+    def set_faults(self, cluster: NamespacedName, faults: tuple[Fault, ...]) -> None:
+        self.faults[cluster] = faults
 
     def remove_machine(self, cluster: NamespacedName, name: str, uid: str) -> None:
         self.machines.pop((cluster, name), None)

@@ -44,6 +44,7 @@ TABLE = WORKLOAD_RESOURCES.adding(
     _custom("cluster.x-k8s.io", "v1beta1", "Machine"),
     _custom("infrastructure.cluster.x-k8s.io", "v1alpha1", "InMemoryCluster"),
     _custom("infrastructure.cluster.x-k8s.io", "v1alpha1", "InMemoryMachine"),
+    _custom("infrastructure.cluster.x-k8s.io", "v1alpha1", "InMemoryFault"),
 )
 
 
@@ -190,7 +191,9 @@ class KubeApi:
                     subresource=subresource,
                 )
                 return _json(patched.json())
-        raise web.HTTPMethodNotAllowed(request.method, ["GET", "POST", "PUT", "PATCH"])
+            case "DELETE":
+                return _json(self.group.delete(resource, namespace, name)[0].json())
+        raise web.HTTPMethodNotAllowed(request.method, ["GET", "POST", "PUT", "PATCH", "DELETE"])
 
     async def _watch(
         self, request: web.Request, resource: Resource, namespace: str

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import generate_kinds, seal
+from tools import generate_faults, generate_kinds, seal
 
 
 def test_no_seal_is_broken() -> None:
@@ -40,3 +40,8 @@ def test_a_change_breaks_a_seal(
 def test_the_page_of_kinds_is_current() -> None:
     assert generate_kinds.PAGE.read_text("utf-8") == generate_kinds.page()
     assert generate_kinds.unused() == set()
+
+
+def test_the_page_of_faults_is_current() -> None:
+    current = generate_faults.PAGE.read_text("utf-8")
+    assert current == generate_faults.page(current)

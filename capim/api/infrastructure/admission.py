@@ -14,8 +14,14 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from capim.api import structural
+from capim.api.infrastructure.faultparsing import failure_mistakes, fault_mistakes
 from capim.api.infrastructure.kinds import KINDS, Kind
-from capim.api.infrastructure.names import CLUSTER_KIND, CLUSTER_TEMPLATE_KIND, MACHINE_KIND
+from capim.api.infrastructure.names import (
+    CLUSTER_KIND,
+    CLUSTER_TEMPLATE_KIND,
+    FAULT_KIND,
+    MACHINE_KIND,
+)
 from capim.api.infrastructure.startup import parse_jitter
 from capim.api.meta import parse_duration
 from capim.api.structural import quoted
@@ -104,6 +110,9 @@ def _changed(old: JsonObject, new: JsonObject) -> Iterator[Cause]:
 
 def _meaning(kind: Kind, obj: JsonObject) -> Iterator[Cause]:
     path, spec = "spec", _child(obj, "spec")
+    if kind.name == FAULT_KIND:
+        yield from fault_mistakes(spec)
+        return
     if kind.is_template:
         template = _child(spec, "template")
         yield from _template_metadata(_child(template, "metadata"), "spec.template.metadata")
@@ -114,6 +123,8 @@ def _meaning(kind: Kind, obj: JsonObject) -> Iterator[Cause]:
     for phase in Phase:
         settings = _child(spec, "behaviour", phase, "provisioning")
         yield from _provisioning(settings, f"{path}.behaviour.{phase}.provisioning")
+        failure = _child(spec, "behaviour", phase, "failure")
+        yield from failure_mistakes(failure, f"{path}.behaviour.{phase}.failure")
 
 
 def _endpoint(endpoint: JsonObject, path: str) -> Iterator[Cause]:

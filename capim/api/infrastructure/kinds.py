@@ -1,4 +1,4 @@
-"""The one description of our four kinds: fields, rules, printer columns; CRDs are made from it.
+"""The one description of our kinds: fields, rules, printer columns; CRDs are made from it.
 
 Every object that the original (Cluster API v1.7.0) takes is taken here, save values its controller
 could only have choked on or silently ignored. One version serves both contracts of Cluster API, so
@@ -8,109 +8,27 @@ fields of both stand side by side: `ready` and `initialization.provisioned`, `sp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from capim.api.infrastructure import names
+from capim.api.infrastructure.description import (
+    AGE_COLUMN,
+    CONDITIONS,
+    HOST_PATTERN,
+    PROVIDER_ID_PATTERN,
+    Column,
+    Kind,
+    duration,
+    share,
+)
+from capim.api.infrastructure.faultkind import INMEMORY_FAULT, parameters_of
+from capim.api.infrastructure.startup import FAILURES
 from capim.api.schema import Boolean, Integer, Node, Sequence, Struct, Text, TextMap
+from capim.api.workload import Phase
 
-if TYPE_CHECKING:
-    from capim.api.meta import JsonObject
-
-#: A Go duration that is not negative: `0`, `90s`, `1h30m`, `.5s`.
-DURATION_PATTERN: Final = (
-    r"^\+?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)" "(ns|[u\u00b5\u03bc]s|ms|s|m|h))+)$"
-)
-
-#: A decimal number from 0 to 1; empty counts as unset, as it did in the original.
-JITTER_PATTERN: Final = (
-    r"^(\+?((0+(\.[0-9]*)?|\.[0-9]+|0*1(\.0*)?)([eE]-[0-9]+)?"
-    r"|[0-9](\.[0-9]*)?[eE]-0*[1-9][0-9]*))?$"
-)
-
-#: Characters of a DNS name or an IP address; admission looks closer.
-HOST_PATTERN: Final = r"^[-A-Za-z0-9.:]*$"
-
-#: What Cluster API can parse: a scheme and a last segment.
-PROVIDER_ID_PATTERN: Final = r"^([^:]+://.*[^/])?$"
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of `kubectl get`; priority 1 shows with `-o wide` only."""
-
-    name: str
-    json_path: str
-    description: str
-    type: str = "string"
-    priority: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One of our kinds."""
-
-    name: str
-    doc: str
-    spec: Struct
-    status: Struct | None  #: None: no status, no subresource
-    columns: tuple[Column, ...]
-
-    @property
-    def singular(self) -> str:
-        """The lower-case name, as webhook paths have it."""
-        return self.name.lower()
-
-    @property
-    def plural(self) -> str:
-        """The resource's name in paths."""
-        return f"{self.singular}s"
-
-    @property
-    def is_template(self) -> bool:
-        """Whether objects are copied from `spec.template` and so must not change."""
-        return self.status is None
-
-    def schema(self) -> JsonObject:
-        """Return the structural schema of the whole object."""
-        fields: dict[str, Node] = {
-            "apiVersion": Text(doc="Group and version of this object's schema."),
-            "kind": Text(doc="The kind of this object, in CamelCase; cannot be updated."),
-            "metadata": Struct(),
-            "spec": self.spec,
-        }
-        if self.status is not None:
-            fields["status"] = self.status
-        return Struct(doc=self.doc, fields=fields).openapi()
-
+__all__ = ["KINDS", "Column", "Kind"]
 
 # --- parts -------------------------------------------------------------------------------------------
-
-_CONDITION: Final = Struct(
-    doc="An observation of the object's state, in the union of both contracts' shapes.",
-    required=("lastTransitionTime", "status", "type"),
-    fields={
-        "type": Text(doc="What is observed, in CamelCase.", min_length=1, max_length=316),
-        "status": Text(doc="Whether it holds.", enum=("True", "False", "Unknown")),
-        "reason": Text(doc="Why, for programs, in CamelCase.", max_length=1024),
-        "message": Text(doc="Why, for people; may be empty.", max_length=32768),
-        "severity": Text(
-            doc="How grave it is that the status is False; contract v1beta1 only.",
-            enum=("", "Error", "Warning", "Info"),
-        ),
-        "lastTransitionTime": Text(doc="When the status last changed.", format="date-time"),
-        "observedGeneration": Integer(
-            doc="The metadata.generation this was observed on.", format="int64", minimum=0
-        ),
-    },
-)
-
-_CONDITIONS: Final = Sequence(
-    doc="What is observed of the object, one entry for each type.",
-    items=_CONDITION,
-    max_items=32,
-    keys=("type",),
-)
 
 _INITIALIZATION: Final = Struct(
     doc="How far the first provisioning has come; read by contract v1beta2.",
@@ -126,34 +44,41 @@ _TEMPLATE_METADATA: Final = Struct(
 )
 
 
-def _provisioning(thing: str, extent: str) -> Struct:
+def _provisioning(phase: Phase, thing: str, extent: str) -> Struct:
     """A phase of a machine's start, with how long it takes."""
     settings = Struct(
         doc=f"How the {thing} is provisioned: {extent}.",
         required=("startupDuration",),
         fields={
-            "startupDuration": Text(
-                doc="How long it takes, at least, for example 10s or 1m30s.",
-                default="0s",
-                pattern=DURATION_PATTERN,
-                pattern_message=(
-                    "must be a duration and not be negative: write for example 10s, 1m30s or 500ms"
-                ),
-                max_length=64,
+            "startupDuration": duration(
+                "How long it takes, at least, for example 10s or 1m30s.", default="0s"
             ),
-            "startupJitter": Text(
-                doc=(
-                    "How much longer it may take, as a share of startupDuration from 0 to 1: a time"
-                    " drawn evenly from zero to startupJitter*startupDuration is added, once. A"
-                    " string, because floating point numbers differ between languages."
-                ),
-                pattern=JITTER_PATTERN,
-                pattern_message="must be a number from 0 to 1: write for example 0.2",
-                max_length=64,
+            "startupJitter": share(
+                "How much longer it may take, as a share of startupDuration from 0 to 1: a time"
+                " drawn evenly from zero to startupJitter*startupDuration is added, once. A"
+                " string, because floating point numbers differ between languages."
             ),
         },
     )
-    return Struct(doc=f"The machine's {thing}.", fields={"provisioning": settings})
+    failure = Struct(
+        doc=f"What is wrong with the {thing} for all its life; left out, nothing.",
+        required=("effect",),
+        fields={
+            "effect": Text(doc="What goes wrong, as of an InMemoryFault.", enum=FAILURES[phase]),
+            "probability": share(
+                "Which share of the machines it befalls, from 0 to 1, drawn from the uid; left"
+                " out, all."
+            ),
+            **parameters_of(FAILURES[phase]),
+        },
+    )
+    fields: dict[str, Node] = {"provisioning": settings, "failure": failure}
+    if phase is Phase.VM:
+        fields["deletion"] = Struct(
+            doc="How the virtual machine is deleted.",
+            fields={"duration": duration("How long it takes, until which the machine runs.")},
+        )
+    return Struct(doc=f"The machine's {thing}.", fields=fields)
 
 
 _CLUSTER_SPEC: Final = Struct(
@@ -176,7 +101,22 @@ _CLUSTER_SPEC: Final = Struct(
                     maximum=65535,
                 ),
             },
-        )
+        ),
+        "behaviour": Struct(
+            doc="How the simulated cluster behaves.",
+            fields={
+                "timeScale": Text(
+                    doc=(
+                        "How much faster than real time its machines' delays pass: with 60 one"
+                        " minute takes a second. A string, because floating point numbers differ"
+                        " between languages."
+                    ),
+                    pattern=r"^([1-9][0-9]{0,5}(\.[0-9]{1,6})?|0\.[0-9]{0,5}[1-9])$",
+                    pattern_message="must be a positive number, such as 60 or 0.5",
+                    max_length=16,
+                )
+            },
+        ),
     },
 )
 
@@ -194,10 +134,14 @@ _MACHINE_SPEC: Final = Struct(
         "behaviour": Struct(
             doc="How the simulated machine behaves, to resemble a real infrastructure.",
             fields={
-                "vm": _provisioning("virtual machine", "from creation to power-on"),
-                "node": _provisioning("node", "from the kubelet's start to a ready Node"),
-                "apiServer": _provisioning("API server", "until its static pod is ready"),
-                "etcd": _provisioning("etcd member", "until its static pod is ready"),
+                "vm": _provisioning(Phase.VM, "virtual machine", "from creation to power-on"),
+                "node": _provisioning(
+                    Phase.NODE, "node", "from the kubelet's start to a ready Node"
+                ),
+                "apiServer": _provisioning(
+                    Phase.API_SERVER, "API server", "until its static pod is ready"
+                ),
+                "etcd": _provisioning(Phase.ETCD, "etcd member", "until its static pod is ready"),
             },
         ),
     },
@@ -208,7 +152,7 @@ _CLUSTER_STATUS: Final = Struct(
     fields={
         "ready": Boolean(doc="True once the infrastructure is ready; read by contract v1beta1."),
         "initialization": _INITIALIZATION,
-        "conditions": _CONDITIONS,
+        "conditions": CONDITIONS,
     },
 )
 
@@ -241,7 +185,7 @@ _MACHINE_STATUS: Final = Struct(
         "failureDomain": Text(
             doc="The failure domain the machine is in; read by contract v1beta2.", max_length=256
         ),
-        "conditions": _CONDITIONS,
+        "conditions": CONDITIONS,
     },
 )
 
@@ -264,7 +208,6 @@ def _template_spec(spec: Struct) -> Struct:
 _CLUSTER_NAME_COLUMN: Final = Column(
     "Cluster", r".metadata.labels['cluster\.x-k8s\.io/cluster-name']", "The Cluster it belongs to"
 )
-_AGE_COLUMN: Final = Column("Age", ".metadata.creationTimestamp", "Time since its creation", "date")
 _PAUSED_COLUMN: Final = Column(
     "Paused",
     '.status.conditions[?(@.type=="Paused")].status',
@@ -279,7 +222,7 @@ INMEMORY_CLUSTER: Final = Kind(
     _CLUSTER_STATUS,
     (
         _CLUSTER_NAME_COLUMN,
-        _AGE_COLUMN,
+        AGE_COLUMN,
         Column("Ready", ".status.ready", "Whether the infrastructure is ready", priority=1),
         Column("Host", ".spec.controlPlaneEndpoint.host", "Host of the endpoint", priority=1),
         Column("Port", ".spec.controlPlaneEndpoint.port", "Port of the endpoint", "integer", 1),
@@ -301,7 +244,7 @@ INMEMORY_MACHINE: Final = Kind(
         ),
         Column("ProviderID", ".spec.providerID", "Provider ID"),
         Column("Ready", ".status.ready", "Whether the machine is ready"),
-        _AGE_COLUMN,
+        AGE_COLUMN,
         Column("FailureDomain", ".status.failureDomain", "The failure domain it is in", priority=1),
         Column(
             "InternalIP",
@@ -318,7 +261,7 @@ INMEMORY_CLUSTER_TEMPLATE: Final = Kind(
     "What InMemoryClusters are made from by a ClusterClass.",
     _template_spec(_CLUSTER_SPEC),
     None,
-    (_AGE_COLUMN,),
+    (AGE_COLUMN,),
 )
 
 INMEMORY_MACHINE_TEMPLATE: Final = Kind(
@@ -326,7 +269,7 @@ INMEMORY_MACHINE_TEMPLATE: Final = Kind(
     "What InMemoryMachines are made from.",
     _template_spec(_MACHINE_SPEC),
     None,
-    (_AGE_COLUMN,),
+    (AGE_COLUMN,),
 )
 
 KINDS: Final[dict[str, Kind]] = {
@@ -334,6 +277,7 @@ KINDS: Final[dict[str, Kind]] = {
     for kind in (
         INMEMORY_CLUSTER,
         INMEMORY_CLUSTER_TEMPLATE,
+        INMEMORY_FAULT,
         INMEMORY_MACHINE,
         INMEMORY_MACHINE_TEMPLATE,
     )

@@ -24,7 +24,7 @@ def authorities(cluster: JsonObject, now: float) -> list[JsonObject]:
         "ca": self_signed_ca("kubernetes", now),
         "etcd": self_signed_ca("etcd", now),
         "proxy": self_signed_ca("front-proxy", now),
-        "sa": _service_account_pair(),
+        "sa": service_account_pair(),
     }
     return [
         _secret(cluster, purpose, {"tls.crt": pair.certificate, "tls.key": pair.key})
@@ -43,7 +43,8 @@ def key_pair(secret: JsonObject) -> KeyPair:
     return KeyPair(data["tls.crt"], data["tls.key"])
 
 
-def _service_account_pair() -> KeyPair:
+def service_account_pair() -> KeyPair:
+    """Make the key that service accounts' tokens are signed with."""
     key = new_key()
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     return KeyPair(public, dump_private_key(key))

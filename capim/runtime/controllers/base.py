@@ -63,6 +63,7 @@ class Context:
         self.heard: dict[str, tuple[str, float]] = {}
         self.taken_over: set[str] = set()  #: simulated nodes whose lease another one holds
         self.given_up: set[str] = set()  #: those of them that fell silent
+        self.holding: set[str] = set()  #: nodes on which pods do not end
         self.tainted: dict[Key, float] = {}  #: pods on nodes with a taint NoExecute, since when
 
     @property

@@ -37,7 +37,8 @@ def _reconcile(context: Context, namespace: str, name: str) -> float | None:
     if pod is None or node is None or not node.simulated or node.name in context.taken_over:
         return None
     if is_deleting(pod):
-        _stop(context, pod)
+        if node.name not in context.holding:
+            _stop(context, pod)
         return None
     return None if _is_mirror(pod) else _run(context, pod, node)
 

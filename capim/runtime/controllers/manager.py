@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from capim.api.errors import APIError
 from capim.api.workload import Simulation
-from capim.runtime.controllers import leases, namespaces
+from capim.runtime.controllers import kubelet, leases, namespaces, nodelifecycle
 from capim.runtime.controllers.base import Context
 from capim.runtime.controllers.catalog import handlers
-from capim.runtime.controllers.kinds import LEASES, NAMESPACES
+from capim.runtime.controllers.kinds import LEASES, NAMESPACES, PODS
+from capim.runtime.controllers.scheduler import bound_to
 from capim.runtime.manifests.defaults import NODE_LEASE
 from capim.runtime.workqueue import WorkQueue
 
@@ -51,6 +52,41 @@ class ControllerManager:
     def next_deadline(self) -> float | None:
         """Return when `run` has something to do (the past: now), None for never."""
         return 0.0 if len(self._queue) else self._queue.next_due()
+
+    def silence(self, node: str) -> None:
+        """Let a simulated node's kubelet say nothing any more; after a time the node counts as lost."""
+        context = self.context
+        context.heard.setdefault(node, ("", context.now()))
+        context.taken_over.add(node)
+        self._look_at_node(node)
+
+    def hear(self, node: str) -> None:
+        """Let a silenced kubelet post its status again."""
+        self.context.taken_over.discard(node)
+        self.context.heard.pop(node, None)
+        self._look_at_node(node)
+        self._look_at_pods(node)
+
+    def hold_pods(self, node: str, *, held: bool) -> None:
+        """Let pods on a node not end that are deleted; or let them, those that wait as well."""
+        if held:
+            self.context.holding.add(node)
+            return
+        self.context.holding.discard(node)
+        self._look_at_pods(node)
+
+    def _look_at_node(self, node: str) -> None:
+        if self.context.simulation is not Simulation.OFF:
+            self._queue.add((nodelifecycle.CONTROLLER, ("", node)))
+            self._wake_up()
+
+    def _look_at_pods(self, node: str) -> None:
+        if not self.context.makes_pods:
+            return
+        for pod in self.context.stored(PODS, None):
+            if bound_to(pod) == node:
+                self._queue.add((kubelet.CONTROLLER, (pod.namespace, pod.name)))
+        self._wake_up()
 
     def publish_root_ca(self) -> None:
         """Let every namespace have the cluster's authority as it is now."""

@@ -116,8 +116,26 @@ def _tell_pods(context: Context, name: str, time: str) -> None:
         events.record(context, pod, _COMPONENT, "NodeNotReady", "Node is not ready", kind="Warning")
 
 
+def _hear_of_pods(context: Context, name: str) -> None:
+    """Let a kubelet that is heard again say which of its pods have been ready all the time."""
+    time = format_time(context.now())
+    for stored in context.stored(PODS, None):
+        pod = stored.json() if bound_to(stored) == name else None
+        if pod is None or is_ready(pod) or pod["spec"].get("readinessGates"):
+            continue
+        status = pod.get("status") or {}
+        containers = status.get("containerStatuses") or [{}]
+        if status.get("phase") == "Running" and all(one.get("ready") for one in containers):
+            changed = [
+                c | {"status": "True", "lastTransitionTime": time} if c["type"] == "Ready" else c
+                for c in status["conditions"]
+            ]
+            context.save(PODS, pod | {"status": status | {"conditions": changed}})
+
+
 def _revive(context: Context, node: JsonObject) -> JsonObject:
-    """Let a kubelet that has its lease back post its status."""
+    """Let a kubelet that has its lease back post its status, and that of its pods."""
+    _hear_of_pods(context, node["metadata"]["name"])
     posted = {c["type"]: c for c in conditions(context.now())}
     old = node["status"]["conditions"]
     renewed = [posted.get(c["type"], c) if c["type"] in _KUBELETS else c for c in old]

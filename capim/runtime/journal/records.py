@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from capim.api.workload import MachineSpec, Phase, Startup
+from capim.api.faults import Effect
+from capim.api.workload import Failure, MachineSpec, Phase, Startup
 from capim.runtime.etcdmembers import AlarmType, Member
 from capim.runtime.machines import SimulatedMachine
 
@@ -25,10 +26,12 @@ def machine_record(machine: SimulatedMachine) -> JsonObject:
         "failureDomain": spec.failure_domain,
         "startup": {str(p): [s.duration_s, s.jitter] for p, s in spec.startup.items()},
         "doneBefore": {str(phase): at for phase, at in spec.done.items()},
+        "failures": [[str(f.effect), f.probability, f.detail] for f in spec.failures],
         "createdAt": machine.created_at,
         "done": {str(phase): at for phase, at in machine.done.items()},
         "address": machine.address,
         "podCIDR": machine.pod_cidr,
+        "afflicted": {str(effect): detail for effect, detail in machine.afflicted.items()},
     }
 
 
@@ -45,10 +48,16 @@ def machine_of(cluster: NamespacedName, name: str, record: JsonObject) -> Simula
         {Phase(p): Startup(*startup) for p, startup in record["startup"].items()},
         record["createdAt"],
         {Phase(phase): at for phase, at in record["doneBefore"].items()},
+        tuple(
+            Failure(Effect(effect), probability, detail)
+            for effect, probability, detail in record.get("failures") or ()
+        ),
     )
     machine = SimulatedMachine(spec, created_at=record["createdAt"])
     machine.done = {Phase(phase): at for phase, at in record["done"].items()}
     machine.address, machine.pod_cidr = record["address"], record["podCIDR"]
+    afflicted = record.get("afflicted") or {}  # a journal of an earlier version has none
+    machine.afflicted = {Effect(effect): detail for effect, detail in afflicted.items()}
     return machine
 
 
@@ -59,7 +68,7 @@ def etcd_record(etcd: EtcdCluster) -> JsonObject:
         "leader": etcd.leader_id,
         "term": etcd.raft_term,
         "changes": etcd.changes,
-        "alarms": [[member, int(alarm)] for member, alarm in etcd.alarms],
+        "alarms": [[member, int(alarm)] for member, alarm in etcd.raised],
     }
 
 

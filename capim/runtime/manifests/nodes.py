@@ -137,3 +137,35 @@ def lease(node: JsonObject, *, now: float) -> JsonObject:
         "renewTime": format_micro_time(now),
     }
     return owned
+
+
+#: a volume of a driver that there is not
+_STUCK: Final = "kubernetes.io/csi/capim^stuck"
+
+
+def stuck_attachment(node: str) -> JsonObject:
+    """Return a VolumeAttachment to a node, of a volume that nobody detaches."""
+    made = new_object("storage.k8s.io/v1", "VolumeAttachment", f"capim-stuck-{node}")
+    source = {"persistentVolumeName": "capim-stuck"}
+    return made | {
+        "spec": {"attacher": "capim", "nodeName": node, "source": source},
+        "status": {"attached": True},
+    }
+
+
+def with_stuck_volume(node: JsonObject) -> JsonObject:
+    """Return a Node that says the volume is attached and in use; the node itself, changed."""
+    status = without_stuck_volume(node)["status"]
+    status.setdefault("volumesAttached", []).append({"name": _STUCK, "devicePath": ""})
+    status.setdefault("volumesInUse", []).append(_STUCK)
+    return node
+
+
+def without_stuck_volume(node: JsonObject) -> JsonObject:
+    """Return a Node that says nothing of the volume; the node itself, changed."""
+    status = node["status"]
+    attached = [it for it in status.pop("volumesAttached", []) if it["name"] != _STUCK]
+    in_use = [name for name in status.pop("volumesInUse", []) if name != _STUCK]
+    status |= {"volumesAttached": attached} if attached else {}
+    status |= {"volumesInUse": in_use} if in_use else {}
+    return node

@@ -65,6 +65,7 @@ def test_the_kustomization_lists_every_definition() -> None:
         ("InMemoryMachine", ["Cluster", "Machine", "ProviderID", "Ready", "Age"], True),
         ("InMemoryClusterTemplate", ["Age"], False),
         ("InMemoryMachineTemplate", ["Age"], False),
+        ("InMemoryFault", ["Effect", "Phase", "Clusters", "Hits", "Age"], True),
     ],
 )
 def test_names_columns_and_subresources_are_the_originals(

@@ -34,6 +34,10 @@ def machine(provisioning: JsonObject | None = None, **spec: object) -> JsonObjec
     return make("InMemoryMachine", {**behaviour, **spec})
 
 
+def broken(part: str, **failure: str) -> JsonObject:
+    return make("InMemoryMachine", {"behaviour": {part: {"failure": failure}}})
+
+
 def template(kind: str, spec: JsonObject, metadata: JsonObject | None = None) -> JsonObject:
     return make(kind, {"template": {"metadata": metadata or {}, "spec": spec}})
 
@@ -173,6 +177,20 @@ IN_TEMPLATE = "spec.template.spec.behaviour.vm.provisioning"
         (machine({"startupDuration": "1s", "startupJitter": "inf"}), f"{VM}.startupJitter"),
         (machine({"startupDuration": "1s", "startupJitter": 0.2}), f"{VM}.startupJitter"),
         (machine(providerID="n"), "spec.providerID"),
+        (broken("node", effect="MemberDown"), "spec.behaviour.node.failure.effect"),
+        (broken("node", effect="Tainted"), "spec.behaviour.node.failure.taint"),
+        (
+            broken("node", effect="NotReady", taint="a:NoExecute"),
+            "spec.behaviour.node.failure.taint",
+        ),
+        (
+            broken("vm", effect="VMDeleted", probability="2"),
+            "spec.behaviour.vm.failure.probability",
+        ),
+        (
+            make("InMemoryCluster", {"behaviour": {"timeScale": "0"}}),
+            "spec.behaviour.timeScale",
+        ),
         (make("InMemoryMachine", "odd"), "spec"),
         (make("InMemoryMachineTemplate", {}), "spec.template"),
         (make("InMemoryClusterTemplate", {"template": {}}), "spec.template.spec"),
@@ -215,6 +233,14 @@ def test_a_kind_that_is_not_ours_is_the_callers_mistake() -> None:
 
 MACHINES, CLUSTERS = "InMemoryMachineTemplate", "InMemoryClusterTemplate"
 FAST = {"behaviour": {"vm": {"provisioning": {"startupDuration": "1s"}}}}
+
+
+def test_a_failure_and_a_scale_are_taken() -> None:
+    obj = broken("node", effect="Tainted", taint="a=b:NoExecute", probability="0.2")
+    assert infrastructure.validate_create(obj) == []
+    scaled = make("InMemoryCluster", {"behaviour": {"timeScale": "0.5"}})
+    assert infrastructure.validate_create(scaled) == []
+    assert infrastructure.time_scale_of(scaled) == 0.5
 
 
 @pytest.mark.parametrize(

@@ -46,10 +46,11 @@ def ask(verb: str, question: object, kind: str = "InMemoryMachine") -> JsonObjec
     return response
 
 
-def test_paths_are_the_originals() -> None:
+def test_paths_are_the_originals_and_one_of_our_own() -> None:
     kinds = (
         "inmemorycluster",
         "inmemoryclustertemplate",
+        "inmemoryfault",
         "inmemorymachine",
         "inmemorymachinetemplate",
     )

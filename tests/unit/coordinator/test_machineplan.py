@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from capim.api import infrastructure as infra
+from capim.api.faults import Effect
 from capim.api.meta import format_time, get_condition, parse_time
-from capim.api.workload import MachineProgress, Phase, Startup
+from capim.api.workload import Failure, MachineProgress, Phase, Startup
 from coordinator.controllers.conditions import Severity, State
 from coordinator.controllers.machineplan import MachineView, plan_machine, restored_machine
 from coordinator.controllers.secrets import Authorities
@@ -435,3 +436,46 @@ def test_a_moved_machine_that_has_begun_anew_goes_on_where_it_is() -> None:
     spec = restored_machine(view(infra=moved({"conditions": [waits]})))
     assert spec is not None
     assert spec.done == {}
+
+
+# --- behaviour beyond delays ---
+
+
+def scaled(scale: str) -> JsonObject:
+    made = infra_cluster()
+    made["spec"] = {**(made.get("spec") or {}), "behaviour": {"timeScale": scale}}
+    return made
+
+
+def test_time_passes_as_fast_as_the_cluster_says() -> None:
+    behaviour = {"vm": {"provisioning": {"startupDuration": "1m", "startupJitter": "0.2"}}}
+    obj = infra_machine(spec={"behaviour": behaviour})
+    plan = plan_machine(view(infra=obj, infra_cluster=scaled("60")))
+    assert plan.ensure is not None
+    assert plan.ensure.startup == {Phase.VM: Startup(1.0, 0.2)}
+
+
+def test_the_worker_is_told_what_is_wrong_with_a_machine() -> None:
+    failure = {"effect": "Tainted", "probability": "0.5", "taint": "a:NoExecute"}
+    obj = infra_machine(spec={"behaviour": {"node": {"failure": failure}}})
+    plan = plan_machine(view(infra=obj))
+    assert plan.ensure is not None
+    assert plan.ensure.failures == (Failure(Effect.TAINTED, 0.5, "a:NoExecute"),)
+
+
+def test_a_vm_takes_its_time_to_go() -> None:
+    deleted = parse_time(DELETED["deletionTimestamp"])
+    behaviour = {"vm": {"deletion": {"duration": "20s"}}}
+    obj = infra_machine(metadata=DELETED, spec={"behaviour": behaviour})
+    plan = plan_machine(view(infra=obj, now=deleted + 5))
+    assert (plan.remove, plan.requeue_after_s) == (None, 15.0)
+    fast = plan_machine(view(infra=obj, now=deleted + 5, infra_cluster=scaled("10")))
+    assert fast.remove is not None
+    assert plan_machine(view(infra=obj, now=deleted + 20)).remove is not None
+
+
+def test_a_vm_that_is_gone_is_told_though_it_was_provisioned() -> None:
+    failed = progress(Phase.VM, Phase.NODE, failed={Phase.VM: "the VM does not exist"})
+    plan = plan_machine(view(progress=failed))
+    assert conditions(plan.status)["VMProvisioned"] == ("False", "VMFailed", "Error")
+    assert conditions(plan.status)["Ready"] == ("False", "VMFailed", "Error")

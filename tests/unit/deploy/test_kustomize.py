@@ -127,7 +127,7 @@ def test_the_parts_are_the_originals_and_no_name_is_taken_twice(
         for document in documents
         if document["kind"] not in {"CustomResourceDefinition", "Namespace"}
     }
-    assert len(names) == len(documents) - 5
+    assert len(names) == len(documents) - 6
     assert names >= {
         ("Deployment", "controller-manager"),
         ("ServiceAccount", "manager"),
@@ -325,7 +325,9 @@ def test_the_manager_may_do_what_it_does_and_no_more(documents: tuple[JsonObject
         "cluster.x-k8s.io/machines": "list watch",
         f"{OURS}/inmemoryclusters": "list patch watch",
         f"{OURS}/inmemorymachines": "list patch watch",
+        f"{OURS}/inmemoryfaults": "list watch",
         f"{OURS}/inmemoryclusters/status": "patch",
+        f"{OURS}/inmemoryfaults/status": "patch",
         f"{OURS}/inmemorymachines/status": "patch",
     }
     assert rights(one(documents, "Role")) == {"coordination.k8s.io/leases": "create get update"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgpack
 import pytest
 
+from capim.api.faults import Effect, Fault, Schedule
 from capim.api.gvk import NamespacedName
 from capim.api.workload import (
     ClusterSpec,
@@ -36,6 +37,15 @@ PROGRESS = MachineProgress(
     KEY, "m1", "u2", 1.5, {Phase.NODE: 3.0}, {}, (("InternalIP", "10.0.0.1"),)
 )
 LISTENER = ListenerStatus(KEY, "u1", 20000, ListenerState.OPEN)
+FAULT = Fault(
+    "u3",
+    "default/slow",
+    Effect.LATENCY,
+    Schedule(1.0, 60.0),
+    "7",
+    verbs=("get",),
+    curve=((0.5, 0.1), (1.0, 2.0)),
+)
 
 MESSAGES: list[Message] = [
     m.Welcome(3, "installation", 60.0, ("worker-0",)),
@@ -43,7 +53,8 @@ MESSAGES: list[Message] = [
     m.EnsureMachine(3, MACHINE),
     m.RemoveMachine(3, KEY, "m1", "u2"),
     m.RemoveCluster(3, KEY, "u1"),
-    m.Sync(3, (CLUSTER,), (MACHINE,), 4, ("u1", "u2"), True, ("u2",)),
+    m.SetFaults(3, KEY, (FAULT,)),
+    m.Sync(3, (CLUSTER,), (MACHINE,), 4, ("u1", "u2"), True, ("u2",), ((KEY, (FAULT,)),)),
     m.Ping(3),
     m.Query(3, 7, "metrics"),
     m.Stop(3),
@@ -54,6 +65,7 @@ MESSAGES: list[Message] = [
     m.MachineGone("worker-0", "life", KEY, "m1", "u2"),
     m.ClusterGone("worker-0", "life", KEY, "u1"),
     m.JournalsDamaged("worker-0", "life", ((KEY, "u1", "frame 7 is missing"),)),
+    m.FaultsActed("worker-0", "life", KEY, (("u3", 12),)),
     m.Synced("worker-0", "life", 3),
     m.Answer("worker-0", "life", 7, b"body"),
 ]

@@ -1,0 +1,210 @@
+"""What befalls requests while faults are declared: the loop's part of `capim.runtime.faults`.
+
+In front of the API server, so that nothing of it runs while there are none. A request that waits keeps
+its connection, as one that a real server is slow with. One loop, no lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from capim.api.errors import APIError, conflict, expired, qualified
+from capim.api.faults import Effect
+from capim.runtime.etcdmembers import AlarmType
+from capim.runtime.faults import Asked
+from capim.server.routes import PathInfo, RequestInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from capim.api.faults import Fault
+    from capim.runtime.etcdmembers import EtcdCluster
+    from capim.runtime.faults import FaultBook, Verdict
+    from capim.server.exchange import Exchange
+    from capim.server.recurring import Recurring
+
+    Info = RequestInfo | PathInfo
+
+
+#: as long as etcd itself waits for the other members: 5 s and two elections
+_ETCD_TIMEOUT_S: Final = 7.0
+_DELETIONS: Final = frozenset({"delete", "deletecollection"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A request that is held up."""
+
+    by: tuple[str, ...]  #: uids of faults; none: by an etcd that cannot write
+    timer: asyncio.TimerHandle | None  #: None: there will be no answer
+
+
+class Trouble:
+    """Lets the faults of a cluster act on its requests."""
+
+    def __init__(
+        self,
+        parse: Callable[[Exchange], Recurring],
+        serve: Callable[[Exchange], None],
+        refuse: Callable[[Exchange, APIError, Recurring], None],
+        etcd: EtcdCluster,
+    ) -> None:
+        """Stand before a server.
+
+        Args:
+            parse: tells what a request asks for, or raises APIError.
+            serve: answers it as if there were no faults.
+            refuse: answers it with an error.
+            etcd: what it would write to.
+        """
+        self._parse = parse
+        self._serve = serve
+        self._refuse = refuse
+        self._etcd = etcd
+        self._waiting: dict[Exchange, _Waiting] = {}
+
+    def handle(self, exchange: Exchange, faults: FaultBook) -> None:
+        """Serve a request, late or not at all where a fault says so."""
+        try:
+            request = self._parse(exchange)
+        except APIError:
+            self._serve(exchange)  # which tells the client what is wrong with it
+            return
+        verdict = faults.befall(_asked(exchange, request.info))
+        if verdict is not None:
+            act = partial(self._act, request, verdict)
+            self._after(verdict.delay_s, exchange, verdict.by, act)
+        elif (error := self._error_of_etcd(request)) is not None:
+            delay_s = 0.0 if self._etcd.has_quorum else _ETCD_TIMEOUT_S
+            self._after(delay_s, exchange, (), partial(self._fail, request, error))
+        else:
+            self._serve(exchange)
+            if faults.of_cluster(Effect.WATCHES_STALLED) is not None:
+                exchange.stall()
+
+    def heal(self, faults: FaultBook | None) -> None:
+        """Let go of who waits for a fault that acts no more: he is served, who got no answer is reset."""
+        for exchange, waiting in list(self._waiting.items()):
+            if not waiting.by and not self._etcd.has_quorum:
+                continue
+            if waiting.by and faults is not None and all(map(faults.acts, waiting.by)):
+                continue
+            del self._waiting[exchange]
+            if waiting.timer is None:
+                exchange.reset()
+            else:
+                waiting.timer.cancel()
+                self._serve(exchange)
+
+    def _after(
+        self,
+        delay_s: float,
+        exchange: Exchange,
+        by: tuple[str, ...],
+        act: Callable[[Exchange], None],
+    ) -> None:
+        if delay_s <= 0:
+            act(exchange)
+            return
+
+        def due() -> None:
+            del self._waiting[exchange]
+            act(exchange)
+
+        timer = asyncio.get_running_loop().call_later(delay_s, due)
+        self._waiting[exchange] = _Waiting(by, timer)
+
+    def _act(self, request: Recurring, verdict: Verdict, exchange: Exchange) -> None:
+        fault = verdict.fault
+        if fault is None:
+            self._serve(exchange)
+        elif fault.effect is Effect.CONNECTION_RESET:
+            exchange.reset()
+        elif fault.effect is Effect.SLOW_BODY:
+            exchange.slow_down(fault.latency_s)
+            self._serve(exchange)
+        elif fault.effect is Effect.HANGING:
+            self._waiting[exchange] = _Waiting(verdict.by, None)
+        else:
+            self._refuse(exchange, _ERRORS[fault.effect](fault, request.info), request)
+
+    def _fail(self, request: Recurring, error: APIError, exchange: Exchange) -> None:
+        self._refuse(exchange, error, request)
+
+    def _error_of_etcd(self, request: Recurring) -> APIError | None:
+        """Return why etcd would not take what is asked for, None where it would or is not asked."""
+        etcd, info = self._etcd, request.info
+        if etcd.trouble is None or isinstance(info, PathInfo):
+            return None
+        if not etcd.has_quorum and not _is_cached(info):
+            return APIError("", 500, "etcdserver: request timed out")
+        if request.reads:
+            return None
+        alarms = {kind for _, kind in etcd.alarms}
+        if AlarmType.CORRUPT in alarms:
+            return APIError("", 500, "etcdserver: corrupt cluster")
+        if AlarmType.NOSPACE in alarms and info.verb not in _DELETIONS:
+            return APIError("", 500, "etcdserver: mvcc: database space exceeded")
+        return None
+
+
+def _is_cached(info: RequestInfo) -> bool:
+    """Tell whether a kube-apiserver answers without asking etcd: watches, and reads of any version."""
+    return info.verb == "watch" or (
+        info.verb in {"get", "list"} and "resourceVersion" in info.query
+    )
+
+
+def _asked(exchange: Exchange, info: Info) -> Asked:
+    agent = exchange.headers.get(b"user-agent", b"").decode("latin-1")
+    if isinstance(info, PathInfo):
+        return Asked(exchange.method.lower(), user_agent=agent)
+    resource = info.resource
+    return Asked(
+        info.verb, qualified(resource.plural, resource.group), info.subresource, user_agent=agent
+    )
+
+
+# --- errors, as a kube-apiserver words them; where it has room for a cause, it is the fault's name ---
+
+
+def _internal(fault: Fault, _: Info) -> APIError:
+    cause = f"fault {fault.name}"
+    details = {"causes": [{"message": cause}]}
+    return APIError("InternalError", 500, f"Internal error occurred: {cause}", details=details)
+
+
+def _unavailable(fault: Fault, _: Info) -> APIError:
+    return APIError("ServiceUnavailable", 503, f"fault {fault.name}")
+
+
+def _timeout(_fault: Fault, _: Info) -> APIError:
+    text = "Timeout: request did not complete within the allotted timeout"
+    return APIError("Timeout", 504, text, details={})
+
+
+def _too_many(_fault: Fault, _: Info) -> APIError:
+    return APIError("TooManyRequests", 429, "Too many requests, please try again later.")
+
+
+def _conflict(_fault: Fault, info: Info) -> APIError:
+    if isinstance(info, PathInfo):
+        return APIError("Conflict", 409, "Operation cannot be fulfilled")
+    return conflict(info.resource.plural, info.resource.group, info.name)
+
+
+def _expired(_fault: Fault, _: Info) -> APIError:
+    return expired("too old resource version")
+
+
+_ERRORS: Final[dict[Effect, Callable[[Fault, Info], APIError]]] = {
+    Effect.INTERNAL_ERROR: _internal,
+    Effect.SERVICE_UNAVAILABLE: _unavailable,
+    Effect.TIMEOUT: _timeout,
+    Effect.TOO_MANY_REQUESTS: _too_many,
+    Effect.CONFLICT: _conflict,
+    Effect.EXPIRED: _expired,
+}
