@@ -43,9 +43,8 @@ churn: $(STAMP) ## ten minutes of writes under controller-runtime managers, whos
 chaos: $(STAMP) ## hundreds of schedules of what can go wrong around CAPIM's processes: ARGS='--seeds 0:500'
 	$(BIN)/python -m tests.chaos.run --results out/chaos.jsonl $(ARGS)
 
-bench: $(STAMP) ## CAPIM beside the Go in-memory provider, both lines of Cluster API (needs Go)
-	$(BIN)/python -m tests.e2e.measure --line 1.7 $(ARGS)
-	$(BIN)/python -m tests.e2e.measure --line 1.14 $(ARGS)
+bench: $(STAMP) ## CAPIM beside the Go in-memory provider, both lines of Cluster API (needs Go): ARGS='--quick'
+	$(BIN)/python -m tests.bench $(ARGS)
 
 release: $(STAMP) ## what clusterctl installs from: make release VERSION=v0.1.0 [IMAGE=...] (needs kubectl)
 	$(BIN)/python -m tools.release --version "$(VERSION)" --image "$(IMAGE)"

@@ -45,11 +45,13 @@ class Program:
     variables: tuple[str, ...] = ()
     #: `build`, or `test -c` for a package whose program is its tests
     verb: str = "build"
+    #: more arguments, such as another file than go.mod
+    flags: tuple[str, ...] = ()
 
     def arguments(self) -> list[str]:
         """Return what follows `go VERB -o FILE`."""
         flags = " ".join(["-s", "-w", *(f"-X {variable}" for variable in self.variables)])
-        return [f"-ldflags={flags}", self.package]
+        return [f"-ldflags={flags}", *self.flags, self.package]
 
     def stamp(self) -> str:
         """Return a digest that changes when the program would."""
@@ -101,6 +103,10 @@ PROGRAMS: Final = {
         _kubernetes("e2e.test", "test/e2e", "test -c"),
         Program("etcd", "etcd", "."),
         Program("clients", "clients", "."),
+        Program("load", "load", "."),
+        # the servers of the Go provider alone, for `tests/bench`
+        Program("inmemory-1.7", "inmemory", ".", flags=("-modfile=go-1.7.mod", "-tags=capi1_7")),
+        Program("inmemory-1.14", "inmemory", "."),
         *_cluster_api("1.7"),
         *_cluster_api("1.14"),
     )
