@@ -39,6 +39,7 @@ class Effect(enum.StrEnum):
     CONNECTION_RESET = "ConnectionReset"
     HANGING = "Hanging"
     SLOW_BODY = "SlowBody"
+    STALE_READS = "StaleReads"
     WATCHES_CUT = "WatchesCut"
     WATCHES_STALLED = "WatchesStalled"
     LISTENER_DOWN = "ListenerDown"
@@ -145,6 +146,11 @@ EFFECTS: Final[Mapping[Effect, EffectInfo]] = MappingProxyType(
             "The answer's head comes at once and its body in pieces, over `latency`.",
             parameters=("latency",),
             required=("latency",),
+        ),
+        Effect.STALE_READS: _request(
+            "Gets and lists show what was there when the fault began, as a cache that has fallen behind;"
+            " watches go on.",
+            verbs=frozenset({"get", "list"}),
         ),
         Effect.WATCHES_CUT: _cluster(
             Target.API_SERVER,

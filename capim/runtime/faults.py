@@ -108,6 +108,13 @@ class FaultBook:
         now = self._clock()
         return any(it.uid == uid and it.schedule.acting(now) is not None for it in self._faults)
 
+    def has_acting(self, effect: Effect) -> bool:
+        """Tell whether a fault of this effect acts now, on whomever."""
+        now = self._clock()
+        return any(
+            it.effect is effect and it.schedule.acting(now) is not None for it in self._faults
+        )
+
     def of_cluster(self, effect: Effect) -> Affliction | None:
         """Return what lets the cluster as a whole suffer this now, if anything does."""
         now = self._clock()

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from capim.api.identity import User
     from capim.runtime.authorization import Authorizer
+    from capim.runtime.objects import Stored
     from capim.server.http import Exchange
     from capim.server.metrics import Metrics
     from capim.server.recurring import Recurring
@@ -94,7 +95,7 @@ class ApiServer:
         self._control = Control(served, self._authenticator, authorizer, clock, self._tally)
         self._cluster = served.name if metrics.per_cluster else ""
         self._requests = RecurringRequests(served.group.resources)
-        self._trouble = Trouble(self._asked, self._serve, self._refuse, served.etcd)
+        self._trouble = Trouble(self._asked, self._serve, self._refuse, self._show, served)
         self._second = 0
         self._date = b""
 
@@ -106,9 +107,9 @@ class ApiServer:
         else:
             self._trouble.handle(exchange, faults)
 
-    def heal(self) -> None:
-        """Let go of who waits for a fault that acts no more."""
-        self._trouble.heal(self._served.faults)
+    def follow_faults(self) -> None:
+        """Let go of who waits for a fault that acts no more, and see what reads are to show."""
+        self._trouble.follow(self._served.faults)
 
     def _serve(self, exchange: Exchange) -> None:
         """Answer an exchange; every refusal is a Status."""
@@ -138,6 +139,13 @@ class ApiServer:
 
     def _asked(self, exchange: Exchange) -> Recurring:
         return self._requests.find(self._group.resources, exchange)
+
+    def _show(self, exchange: Exchange, stored: Stored, request: Recurring) -> None:
+        """Answer a request with an object as it was."""
+        writer = request.writer(exchange.headers, self._clock)
+        response = Response(200, stored.document())
+        exchange.respond(response if writer is None else writer.response(response))
+        self._count(request, response.status, 0.0)
 
     def _refuse(self, exchange: Exchange, error: APIError, request: Recurring) -> None:
         """Answer a request with an error that none of its own has caused."""

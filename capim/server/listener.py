@@ -163,7 +163,7 @@ class Listener:
     def follow_faults(self, faults: FaultBook | None) -> None:
         """Suffer these faults from now on; what others held up goes on."""
         self._served.faults = faults
-        self._api.heal()
+        self._api.follow_faults()
         if faults is not None or self._impaired:
             self._follow_port(faults)
 

@@ -11,20 +11,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from capim.api.errors import APIError, conflict, expired, qualified
+from capim.api.errors import APIError, conflict, expired, not_found, qualified
 from capim.api.faults import Effect
 from capim.runtime.etcdmembers import AlarmType
 from capim.runtime.faults import Asked
 from capim.server.routes import PathInfo, RequestInfo
+from capim.wire.selectors import FieldSelector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from capim.api.faults import Fault
-    from capim.runtime.etcdmembers import EtcdCluster
     from capim.runtime.faults import FaultBook, Verdict
+    from capim.runtime.objects import Stored
     from capim.server.exchange import Exchange
     from capim.server.recurring import Recurring
+    from capim.server.served import Served
 
     Info = RequestInfo | PathInfo
 
@@ -50,7 +52,8 @@ class Trouble:
         parse: Callable[[Exchange], Recurring],
         serve: Callable[[Exchange], None],
         refuse: Callable[[Exchange, APIError, Recurring], None],
-        etcd: EtcdCluster,
+        show: Callable[[Exchange, Stored, Recurring], None],
+        served: Served,
     ) -> None:
         """Stand before a server.
 
@@ -58,12 +61,16 @@ class Trouble:
             parse: tells what a request asks for, or raises APIError.
             serve: answers it as if there were no faults.
             refuse: answers it with an error.
-            etcd: what it would write to.
+            show: answers it with an object.
+            served: the cluster.
         """
         self._parse = parse
         self._serve = serve
         self._refuse = refuse
-        self._etcd = etcd
+        self._show = show
+        self._etcd = served.etcd
+        self._group = served.group
+        self._frozen_at: int | None = None  #: the version that stale reads show
         self._waiting: dict[Exchange, _Waiting] = {}
 
     def handle(self, exchange: Exchange, faults: FaultBook) -> None:
@@ -85,8 +92,9 @@ class Trouble:
             if faults.of_cluster(Effect.WATCHES_STALLED) is not None:
                 exchange.stall()
 
-    def heal(self, faults: FaultBook | None) -> None:
+    def follow(self, faults: FaultBook | None) -> None:
         """Let go of who waits for a fault that acts no more: he is served, who got no answer is reset."""
+        self._freeze(faults)
         for exchange, waiting in list(self._waiting.items()):
             if not waiting.by and not self._etcd.has_quorum:
                 continue
@@ -98,6 +106,40 @@ class Trouble:
             else:
                 waiting.timer.cancel()
                 self._serve(exchange)
+
+    def _freeze(self, faults: FaultBook | None) -> None:
+        """Remember the version at which reads became stale, for as long as they are."""
+        if faults is None or not faults.has_acting(Effect.STALE_READS):
+            self._frozen_at = None
+        elif self._frozen_at is None:
+            self._frozen_at = self._group.resource_version
+
+    def _show_past(self, request: Recurring, exchange: Exchange) -> None:
+        """Answer a read with what was there; history that is forgotten is as it is now."""
+        info, version = request.info, self._frozen_at
+        if version is None or isinstance(info, PathInfo) or info.subresource:
+            self._serve(exchange)
+        elif info.verb == "list":
+            exchange.target = _at_version(exchange.target, version)
+            self._serve(exchange)
+        else:
+            self._show_one(request, info, version, exchange)
+
+    def _show_one(
+        self, request: Recurring, info: RequestInfo, version: int, exchange: Exchange
+    ) -> None:
+        named = FieldSelector.parse(f"metadata.name={info.name}")
+        try:
+            page = self._group.list(info.resource, info.namespace, fields=named, at=version)
+        except APIError:
+            self._serve(exchange)
+            return
+        if page.items:
+            self._show(exchange, page.items[0], request)
+        else:
+            resource = info.resource
+            gone = not_found(resource.plural, resource.group, info.name)
+            self._refuse(exchange, gone, request)
 
     def _after(
         self,
@@ -126,6 +168,8 @@ class Trouble:
         elif fault.effect is Effect.SLOW_BODY:
             exchange.slow_down(fault.latency_s)
             self._serve(exchange)
+        elif fault.effect is Effect.STALE_READS:
+            self._show_past(request, exchange)
         elif fault.effect is Effect.HANGING:
             self._waiting[exchange] = _Waiting(verdict.by, None)
         else:
@@ -149,6 +193,16 @@ class Trouble:
         if AlarmType.NOSPACE in alarms and info.verb not in _DELETIONS:
             return APIError("", 500, "etcdserver: mvcc: database space exceeded")
         return None
+
+
+def _at_version(target: bytes, version: int) -> bytes:
+    """Return a list's target that asks for this version; one that names a past of its own stays."""
+    path, _, query = target.partition(b"?")
+    parts = [part for part in query.split(b"&") if part and part != b"resourceVersion=0"]
+    if any(part.startswith((b"resourceVersion", b"continue=")) for part in parts):
+        return target
+    exact = b"resourceVersion=%d&resourceVersionMatch=Exact" % version
+    return path + b"?" + b"&".join([*parts, exact])
 
 
 def _is_cached(info: RequestInfo) -> bool:

@@ -101,6 +101,30 @@ def test_who_waits_is_served_when_the_fault_goes(site: Site) -> None:
         assert waiting.getresponse().status == 200
 
 
+def label(site: Site) -> str | None:
+    listed = site.get("/api/v1/nodes")["items"]
+    node = next(one for one in listed if one["metadata"]["name"] == WORKER)
+    one = site.get(NODE)["metadata"]["labels"].get("changed")
+    assert node["metadata"]["labels"].get("changed") == one
+    return one if one is None else str(one)
+
+
+def test_stale_reads_show_what_was_there_when_the_fault_began(site: Site) -> None:
+    declare(site, Effect.STALE_READS)
+    patch = {"metadata": {"labels": {"changed": "yes"}}}
+    assert site.send("PATCH", NODE, patch, content_type=MERGE, accept=JSON).status == 200
+    maps, body = "/api/v1/namespaces/default/configmaps", {"metadata": {"name": "new"}}
+    assert site.send("POST", maps, body, content_type=JSON, accept=JSON).status == 201
+    assert label(site) is None
+    informers = site.send("GET", "/api/v1/nodes?resourceVersion=0&limit=500", accept=JSON).json()
+    version = site.get("/api/v1/nodes")["metadata"]["resourceVersion"]
+    assert informers["metadata"]["resourceVersion"] == version
+    assert site.send("GET", f"{maps}/new").status == 404
+    heal(site)
+    assert label(site) == "yes"
+    assert site.send("GET", f"{maps}/new").status == 200
+
+
 def test_a_slow_body_is_whole_in_the_end(site: Site) -> None:
     declare(site, Effect.SLOW_BODY, latency_s=0.1)
     started = time.perf_counter()
