@@ -71,6 +71,7 @@ class Effect(enum.StrEnum):
     VOLUMES_STUCK = "VolumesStuck"
     VM_STOPPED = "VMStopped"
     VM_DELETED = "VMDeleted"
+    VM_FAILED = "VMFailed"
     NO_CAPACITY = "NoCapacity"
     RATE_LIMITED = "RateLimited"
     OUTAGE = "Outage"
@@ -263,6 +264,12 @@ EFFECTS: Final[Mapping[Effect, EffectInfo]] = MappingProxyType(
             Target.CLOUD,
             "The machine is gone, as somebody deletes it in the cloud's console: as VMStopped, and the"
             " InMemoryMachine's VMProvisioned is False with severity Error.",
+        ),
+        Effect.VM_FAILED: _machine(
+            Target.CLOUD,
+            "The VM fails for good: as VMDeleted, or never created, and the InMemoryMachine has the"
+            " failureReason of contract v1beta1, which Cluster API 1.7 copies to its Machine and never"
+            " takes back.",
         ),
         Effect.NO_CAPACITY: _machine(
             Target.CLOUD,

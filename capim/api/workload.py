@@ -112,6 +112,7 @@ class MachineProgress:
         default_factory=dict
     )  #: phase -> why it cannot go on, for a person
     addresses: tuple[tuple[str, str], ...] = ()  #: (type, address), as status.addresses wants them
+    terminal: bool = False  #: it failed for good: only another machine can take its place
 
 
 class ListenerState(enum.StrEnum):

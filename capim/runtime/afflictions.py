@@ -391,6 +391,22 @@ def _undelete_vm(hands: Hands, machine: SimulatedMachine, detail: str) -> None:
     _start_vm(hands, machine, detail)
 
 
+def _fail_vm(hands: Hands, machine: SimulatedMachine, fault: Fault) -> str:
+    machine.terminal = True
+    if Phase.VM not in machine.done:
+        return _hold_vm(hands, machine, fault)
+    machine.failed[Phase.VM] = f"the VM has failed for good: fault {fault.name}"
+    return _stop_vm(hands, machine, fault) if Phase.NODE in machine.done else ""
+
+
+def _unfail_vm(hands: Hands, machine: SimulatedMachine, detail: str) -> None:
+    machine.terminal = False
+    if Phase.NODE in machine.done:
+        _undelete_vm(hands, machine, detail)
+    else:
+        _release_vm(hands, machine, detail)
+
+
 def _hold_vm(_: Hands, machine: SimulatedMachine, fault: Fault) -> str:
     if Phase.VM not in machine.done:
         machine.held[Phase.VM] = math.inf
@@ -438,10 +454,11 @@ def _detach(hands: Hands, machine: SimulatedMachine, _: str) -> None:
     hands.inhabitants.detach_volume(machine.spec.name)
 
 
-_SILENCING: Final = frozenset({Effect.SILENT, Effect.VM_STOPPED, Effect.VM_DELETED})
-_STOPPING_ETCD: Final = frozenset({Effect.MEMBER_DOWN, Effect.VM_STOPPED, Effect.VM_DELETED})
-_STOPPING_API: Final = frozenset({Effect.REPLICA_DOWN, Effect.VM_STOPPED, Effect.VM_DELETED})
-_HOLDING: Final = frozenset({Effect.NO_CAPACITY, Effect.OUTAGE})
+_OFF: Final = frozenset({Effect.VM_STOPPED, Effect.VM_DELETED, Effect.VM_FAILED})
+_SILENCING: Final = _OFF | {Effect.SILENT}
+_STOPPING_ETCD: Final = _OFF | {Effect.MEMBER_DOWN}
+_STOPPING_API: Final = _OFF | {Effect.REPLICA_DOWN}
+_HOLDING: Final = frozenset({Effect.NO_CAPACITY, Effect.OUTAGE, Effect.VM_FAILED})
 
 CURES: Final[dict[Effect, _Cure]] = {
     Effect.NOT_READY: _condition("Ready", "False", "KubeletNotReady", "container runtime is down"),
@@ -482,6 +499,7 @@ CURES: Final[dict[Effect, _Cure]] = {
     Effect.LEARNER: _marked(lambda trouble: trouble.learners),
     Effect.VM_STOPPED: _Cure(_stop_vm, _start_vm),
     Effect.VM_DELETED: _Cure(_delete_vm, _undelete_vm),
+    Effect.VM_FAILED: _Cure(_fail_vm, _unfail_vm, after=None),
     Effect.NO_CAPACITY: _Cure(_hold_vm, _release_vm, after=None),
     Effect.OUTAGE: _Cure(_hold_vm, _release_vm, after=None),
 }

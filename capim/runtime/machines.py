@@ -38,6 +38,7 @@ class SimulatedMachine:
         "held",
         "pod_cidr",
         "spec",
+        "terminal",
         "wake_at",
     )
 
@@ -48,6 +49,7 @@ class SimulatedMachine:
         self.failed: dict[Phase, str] = {}  #: phase -> why it cannot go on, for a person
         #: what faults have done to it, with what is needed to undo it
         self.afflicted: dict[Effect, str] = {}
+        self.terminal = False  #: what failed did so for good
         #: phases that do not end before a time; infinity: it is not known when they may
         self.held: dict[Phase, float] = {}
         self.address = ""
@@ -118,6 +120,7 @@ class SimulatedMachine:
             done=dict(self.done),
             failed=dict(self.failed),
             addresses=addresses if Phase.VM in self.done else (),
+            terminal=self.terminal,
         )
 
     def debug(self) -> JsonObject:

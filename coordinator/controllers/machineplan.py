@@ -311,7 +311,16 @@ def _conditions(
     after: JsonObject = {"conditions": conditions}
     if provisioned and progress is not None:
         after |= _provisioned(view, progress)
-    return status_difference(obj, after)
+    return status_difference(obj, after | _final(obj, progress))
+
+
+def _final(obj: JsonObject, progress: MachineProgress | None) -> JsonObject:
+    """Return the status fields of a machine that failed for good, or that take back that it did."""
+    if progress is not None and progress.terminal:
+        reason = "UpdateError" if Phase.VM in progress.done else "CreateError"
+        return {"failureReason": reason, "failureMessage": progress.failed.get(Phase.VM, "")}
+    stale = (obj.get("status") or {}).keys() & {"failureReason", "failureMessage"}
+    return dict.fromkeys(stale)
 
 
 def _provisioned(view: MachineView, progress: MachineProgress) -> JsonObject:

@@ -185,6 +185,12 @@ _MACHINE_STATUS: Final = Struct(
         "failureDomain": Text(
             doc="The failure domain the machine is in; read by contract v1beta2.", max_length=256
         ),
+        "failureReason": Text(
+            doc="Why it failed for good, for programs; read by contract v1beta1.", max_length=256
+        ),
+        "failureMessage": Text(
+            doc="Why it failed for good, for people; read by contract v1beta1.", max_length=10240
+        ),
         "conditions": CONDITIONS,
     },
 )

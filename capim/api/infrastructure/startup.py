@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 #: what can be wrong with a machine for all its life, by the part of it
 FAILURES: Final = {
-    Phase.VM: (Effect.NO_CAPACITY.value, Effect.VM_STOPPED.value, Effect.VM_DELETED.value),
+    Phase.VM: (
+        Effect.NO_CAPACITY.value,
+        Effect.VM_STOPPED.value,
+        Effect.VM_DELETED.value,
+        Effect.VM_FAILED.value,
+    ),
     Phase.NODE: (
         Effect.NEVER_JOINS.value,
         Effect.NOT_READY.value,

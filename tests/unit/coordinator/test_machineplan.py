@@ -474,6 +474,20 @@ def test_a_vm_takes_its_time_to_go() -> None:
     assert plan_machine(view(infra=obj, now=deleted + 20)).remove is not None
 
 
+def test_what_failed_for_good_is_told_by_the_older_contract_and_taken_back() -> None:
+    failed = progress(Phase.VM, failed={Phase.VM: "the VM has failed"}, terminal=True)
+    status = plan_machine(view(progress=failed)).status["status"]
+    assert (status["failureReason"], status["failureMessage"]) == (
+        "UpdateError",
+        "the VM has failed",
+    )
+    never = progress(failed={Phase.VM: "no VM"}, terminal=True)
+    assert plan_machine(view(progress=never)).status["status"]["failureReason"] == "CreateError"
+    healed = infra_machine(status={"failureReason": "UpdateError", "failureMessage": "was"})
+    status = plan_machine(view(infra=healed, progress=progress(Phase.VM))).status["status"]
+    assert (status["failureReason"], status["failureMessage"]) == (None, None)
+
+
 def test_a_vm_that_is_gone_is_told_though_it_was_provisioned() -> None:
     failed = progress(Phase.VM, Phase.NODE, failed={Phase.VM: "the VM does not exist"})
     plan = plan_machine(view(progress=failed))

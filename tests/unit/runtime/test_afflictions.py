@@ -348,6 +348,22 @@ def test_a_deleted_machine_is_reported(ward: Ward) -> None:
     assert ward.cluster.machines["w1"].failed == {}
 
 
+def test_a_machine_may_fail_for_good(ward: Ward) -> None:
+    ward.suffer(Effect.VM_FAILED)
+    ward.cluster.ensure_machine(quick("w2"))
+    ward.settle()
+    for name in ("w1", "w2"):
+        progress = ward.cluster.progress(name)
+        assert progress is not None
+        assert progress.terminal
+        assert "default/f" in progress.failed[Phase.VM]
+    ward.heal()
+    progress = ward.cluster.progress("w2")
+    assert progress is not None
+    assert (progress.terminal, progress.failed) == (False, {})
+    assert Phase.NODE in progress.done
+
+
 @pytest.mark.parametrize("effect", [Effect.NO_CAPACITY, Effect.OUTAGE])
 def test_no_vm_is_created_until_there_is_a_cloud_again(ward: Ward, effect: Effect) -> None:
     ward.suffer(effect)
