@@ -93,6 +93,7 @@ class WorkloadCluster:
         self._advancing = False
         self.faults: FaultBook | None = None  #: None: none is declared
         self._afflictions: Afflictions | None = None  #: None: there is nothing to suffer or to heal
+        self._broken: set[str] = set()  #: machines of which something is wrong by their own spec
         self._suffers_at = math.inf  #: when what machines suffer is to be looked at again
         self._api_servers_down: set[str] = set()  #: of those that are up but for a fault
         self._turned = False  #: a fault may have begun or ended since the owner asked
@@ -217,13 +218,10 @@ class WorkloadCluster:
     def _look_at_faults(self) -> None:
         """Look at the next `advance()` at what machines suffer, if there is anything to look at."""
         if self._afflictions is None:
-            if self.faults is None and not self._has_failures():
+            if self.faults is None and not self._broken:
                 return
             self._begin_to_suffer()
         self._suffers_at = -math.inf
-
-    def _has_failures(self) -> bool:
-        return any(machine.spec.failures for machine in self._machines.values())
 
     def _begin_to_suffer(self) -> None:
         hands = Hands(
@@ -256,6 +254,8 @@ class WorkloadCluster:
         machine = SimulatedMachine(spec, created_at=created_at)
         machine.address = self._addresses.take(spec.uid)
         self._machines[spec.name] = machine
+        if spec.failures:
+            self._broken.add(spec.name)
         self._note_change(spec.name)
         self._look_at_faults()
         self._schedule(machine)
@@ -266,12 +266,14 @@ class WorkloadCluster:
         self._addresses.keep(machine.address)
         self._pod_ranges.keep(machine.pod_cidr)
         self._machines[name] = machine
+        if machine.spec.failures:
+            self._broken.add(name)
         if Phase.API_SERVER in machine.done:
             self._api_servers.add(name)
         self._changed[name] = None
         if machine.afflicted and self._afflictions is None:
             self._begin_to_suffer()  # or to heal, if what it suffered from is no more
-            self._suffers_at = -math.inf
+        self._look_at_faults()
         self._schedule(machine)
 
     def _note_change(self, name: str) -> None:
@@ -306,6 +308,7 @@ class WorkloadCluster:
         if self._afflictions is not None:
             self._afflictions.forget(name)
             self._suffers_at = -math.inf
+        self._broken.discard(name)
         self._pod_ranges.give_back(machine.pod_cidr)
         self._addresses.give_back(machine.address)
         self._changed.pop(name, None)
@@ -376,7 +379,7 @@ class WorkloadCluster:
                 self._schedule(machine)
         self._afflictions.follow_cluster(self.faults)
         self._suffers_at = self.faults.next_change() if self.faults is not None else math.inf
-        if self.faults is None and not self._has_failures():
+        if self.faults is None and not self._broken:
             self._afflictions = None
 
     def _end_phases(self, now: float) -> None:
