@@ -240,6 +240,8 @@ class Worker:
                     complete=instruction.complete,
                     elsewhere=instruction.elsewhere,
                 )
+            case i.LetGo():
+                instruction.cluster.let_go()
             case i.End():
                 _log.info("worker ends", why=instruction.why)
                 self.ended.set()

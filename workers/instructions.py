@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from capim.api.gvk import NamespacedName
 from capim.messaging import envelope as m
+from capim.runtime.workload import WorkloadCluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,13 @@ class DropListener:
 
 
 @dataclass(frozen=True, slots=True)
+class LetGo:
+    """Free what a cluster held, now that nobody can ask for it any more."""
+
+    cluster: WorkloadCluster
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerQuery:
     """Answer a debug or metrics request."""
 
@@ -95,6 +103,7 @@ Instruction: TypeAlias = (
     | RenewListener
     | FollowFaults
     | DropListener
+    | LetGo
     | AnswerQuery
     | TidyJournal
     | Breathe

@@ -26,6 +26,7 @@ from workers.instructions import (
     DropListener,
     End,
     FollowFaults,
+    LetGo,
     OpenListener,
     RenewListener,
     Send,
@@ -289,6 +290,7 @@ class WorkerState:
         self._planned.pop(key, None)
         self._version_floor = max(self._version_floor, held.cluster.group.resource_version)
         yield DropListener(key)
+        yield LetGo(held.cluster)
 
     def _advance(self, key: NamespacedName) -> Iterator[Instruction]:
         """Do what is due in a cluster and report what changed."""

@@ -136,6 +136,11 @@ class ResourceGroup:
         """What the group keeps, for who writes it down and restores it; `settle` must follow that."""
         return self._store
 
+    def empty(self) -> None:
+        """Let go of everything: the cluster is gone. Nothing may be asked of the group any more."""
+        self._store.empty()
+        self.on_change = None
+
     @property
     def watches(self) -> int:
         """How many watches are open."""

@@ -64,6 +64,14 @@ class Store:
             self._tables[group_resource] = table
         return table
 
+    def empty(self) -> None:
+        """Let go of all objects and of their history; nothing may be written any more."""
+        self._tables.clear()
+        self._base = None
+        self.log.clear(self.version)
+        self.subscriptions = Subscriptions()
+        self.observe = None
+
     def count(self, group_resource: tuple[str, str]) -> int:
         """Return how many objects of a kind there are."""
         table = self._tables.get(group_resource)

@@ -102,6 +102,16 @@ class WorkloadCluster:
         #: called when `advance` has something to do that `next_deadline` did not say before
         self.on_work: Callable[[], None] = lambda: None
 
+    def let_go(self) -> None:
+        """Free what the cluster held: it is gone, and nothing is asked of it any more.
+
+        What is left are a few objects that refer to one another. They wait for the garbage collector,
+        which looks at a large worker's heap seldom, and then for long.
+        """
+        self.group.empty()
+        self._machines.clear()
+        self.on_work = lambda: None
+
     # --- what it is --------------------------------------------------------------------------------
 
     @property

@@ -157,6 +157,7 @@ class Listener:
             door.close()
         self.end_connections()
         await self._gone()
+        self._contexts.close()
         if bound is not None:
             await _released(bound)
 

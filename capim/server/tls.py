@@ -65,6 +65,12 @@ class Contexts:
         #: anew since: what was verified against the etcd authority must never pass for the cluster's
         self._members: WeakKeyDictionary[ssl.SSLContext, str] = WeakKeyDictionary()
 
+    def close(self) -> None:
+        """Let go of the contexts: each has 45 KiB, and would refer to itself by way of this."""
+        for issued in self._issued.values():
+            issued.context.sni_callback = None
+        self._issued.clear()
+
     def api(self) -> ssl.SSLContext:
         """Return the API server's context, which also chooses by server name.
 

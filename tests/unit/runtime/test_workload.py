@@ -528,3 +528,17 @@ def test_debug_names_what_exists() -> None:
     assert shown["etcd"]["members"] == [member]
     assert shown["machines"][0]["done"]["apiServer"] == 1_700_000_048.0
     assert shown["cloudMachines"][0]["metadata"]["name"] == "cp-0"
+
+
+def test_a_cluster_that_is_let_go_frees_its_objects() -> None:
+    stage = Stage()
+    stage.ensure(machine("cp-0"))
+    stage.run()
+    cluster = stage.cluster
+    store = cluster.group.store
+    assert sum(map(len, store.tables()))
+    assert len(cluster.group.history)
+    cluster.let_go()
+    assert not list(store.tables())
+    assert not len(cluster.group.history)
+    assert not cluster.machines

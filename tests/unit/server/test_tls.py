@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import ssl
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -187,6 +189,17 @@ def test_certificates_are_kept_until_something_changes() -> None:
     assert resigned is not moved
     clock.advance(LIFETIME_S / 2)
     assert contexts.api() is not resigned
+
+
+def test_contexts_are_freed_when_they_are_closed(served: Served) -> None:
+    contexts = Contexts(served, KEY, wall_clock)
+    alive = [weakref.ref(it) for it in (contexts.api(), contexts.etcd("node-1")) if it]
+    gc.disable()  # it would find them, in a large process once in an hour
+    try:
+        contexts.close()
+        assert [it() for it in alive] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_open_listener_serves_a_certificate_issued_anew() -> None:

@@ -25,6 +25,7 @@ from workers.instructions import (
     DropListener,
     End,
     Instruction,
+    LetGo,
     OpenListener,
     RenewListener,
     Send,
@@ -163,7 +164,8 @@ def test_what_a_sync_does_not_name_goes(worker: Worker) -> None:
     worker.sync(machine(), machine("w", "mu2", control_plane=False))
     worker.sync(machine())
     assert set(worker.state.clusters[KEY].cluster.machines) == {"cp"}
-    assert worker.take(m.Sync(EPOCH, (), ()))[0] == DropListener(KEY)
+    cluster = worker.state.clusters[KEY].cluster
+    assert worker.take(m.Sync(EPOCH, (), ()))[:2] == [DropListener(KEY), LetGo(cluster)]
     assert worker.state.clusters == {}
 
 
