@@ -24,24 +24,30 @@ from capim.aio import logs
 from capim.aio.clock import steady_clock, wall_clock
 from capim.aio.descriptors import raise_limit
 from capim.aio.tasks import TaskScope
+from capim.api import infrastructure as infra
 from capim.api.errors import APIError
 from coordinator.controllers.clusterplan import ClusterPlanner
 from coordinator.controllers.objects import cluster_api_version, make_objects
 from coordinator.controllers.wiring import Controllers, Limits
 from coordinator.diagnostics import Metrics
 from coordinator.fleet import Fleet
+from coordinator.fleetmetrics import FleetMetrics
 from coordinator.kube import config, leader
 from coordinator.kube.client import KubeClient
 from coordinator.placement import Placements
 from coordinator.readiness import Readiness
+from coordinator.recorder import Recorder
 from coordinator.servers import Servers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
     from typing import TypeVar
 
     from capim.aio.clock import Clock
+    from capim.api.gvk import NamespacedName
+    from capim.api.meta import JsonObject
     from coordinator.controllers.objects import Objects
+    from coordinator.kube.dispatch import Dispatcher
     from coordinator.options import Options
 
     Value = TypeVar("Value")
@@ -74,9 +80,15 @@ class Manager:
             clock=clock,
             readiness={"synced": self._readiness.synced, "fleet": self._readiness.staffed},
         )
+        self._recorder = Recorder(
+            client, instance=socket.gethostname(), clock=clock, steady=steady_clock
+        )
         self._elector: leader.LeaderElector | None = None
         self._controllers: Controllers | None = None
         self._fleet_started = False
+        self._metrics.registry.register(
+            FleetMetrics(self._fleet, self._queues, lambda: self._recorder.dropped)
+        )
 
     async def start(self) -> None:
         """Come up and reconcile.
@@ -98,7 +110,9 @@ class Manager:
             namespace=options.namespace,
             resync_s=options.sync_period,
             rng=self._rng,
+            on_written=self._written,
         )
+        self._scope.spawn(self._recorder.run(), name="events")
         self._readiness.in_step = [informer.synced for informer in objects.informers()]
         placements = Placements(installation, [worker.name for worker in self._fleet.workers()])
         planner = ClusterPlanner(
@@ -136,7 +150,18 @@ class Manager:
             steady=steady_clock,
             scope=self._scope,
             observe=self._metrics.observe,
+            tell=self._recorder.note,
         )
+
+    def _written(self, before: JsonObject, after: JsonObject) -> None:
+        """Something of ours was written: those who count and those who tell learn of it."""
+        self._metrics.written(before, after, self._clock())
+        self._recorder.changed(before, after)
+
+    def _queues(self) -> Iterable[tuple[str, Dispatcher[NamespacedName]]]:
+        if self._controllers is not None:
+            yield infra.CLUSTER_KIND, self._controllers.clusters
+            yield infra.MACHINE_KIND, self._controllers.machines
 
     async def _follow(self, objects: Objects) -> None:
         """Run the informers and wait until all are in step."""

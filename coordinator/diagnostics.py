@@ -6,21 +6,37 @@ import asyncio
 import io
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
+from capim import __version__
+from capim.aio.process import usage
+from capim.api import infrastructure as infra
+from capim.api.meta import get_condition, parse_time
 from coordinator.prometheustext import merged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from aiohttp.typedefs import Middleware
 
+    from capim.api.meta import JsonObject
     from coordinator.fleetview import FleetView
+
+
+_PROVISIONING_BUCKETS_S: Final = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
+#: condition -> how its phase is called here
+_PHASES: Final = {
+    infra.VM_PROVISIONED_CONDITION: "vm",
+    infra.NODE_PROVISIONED_CONDITION: "node",
+    infra.ETCD_PROVISIONED_CONDITION: "etcd",
+    infra.API_SERVER_PROVISIONED_CONDITION: "apiServer",
+    infra.READY_CONDITION: "ready",
+}
 
 
 class Metrics:
@@ -41,6 +57,25 @@ class Metrics:
             ["controller"],
             registry=self.registry,
         )
+
+        self.provisioning_s = Histogram(
+            "capim_provisioning_duration_seconds",
+            "How long after its creation an object had passed a phase",
+            ["kind", "phase"],
+            buckets=_PROVISIONING_BUCKETS_S,
+            registry=self.registry,
+        )
+
+    def written(self, before: JsonObject, after: JsonObject, now: float) -> None:
+        """Observe the phases that an object passed with what was written of it."""
+        for condition in (after.get("status") or {}).get("conditions") or ():
+            phase = _PHASES.get(condition["type"])
+            if phase is None or condition["status"] != "True":
+                continue
+            old = get_condition(before, condition["type"])
+            if old is None or old["status"] != "True":
+                age_s = now - parse_time(after["metadata"]["creationTimestamp"])
+                self.provisioning_s.labels(after["kind"], phase).observe(max(0.0, age_s))
 
     def observe(self, controller: str, outcome: str, seconds: float) -> None:
         """Count one reconcile."""
@@ -65,11 +100,14 @@ def diagnostics_application(
 
 
 def debug_application(fleet: FleetView, middlewares: Iterable[Middleware] = ()) -> web.Application:
-    """Serve `/listeners` as the original does, and a cluster's inside by its name."""
+    """Serve `/listeners` as the original does, the workers, and a cluster's inside by its name."""
 
     async def show_all(request: web.Request) -> web.Response:
         answers = await fleet.query(request.path.strip("/"))
         return _json(joined(answers.values()))
+
+    async def show_shards(_: web.Request) -> web.Response:
+        return _json(shards(fleet, await fleet.query("shard")))
 
     async def show_cluster(request: web.Request) -> web.Response:
         info = request.match_info
@@ -81,11 +119,26 @@ def debug_application(fleet: FleetView, middlewares: Iterable[Middleware] = ()) 
         return _json(orjson.loads(found))
 
     app = web.Application(middlewares=list(middlewares))
+    app.router.add_get("/shards", show_shards)
     app.router.add_get("/listeners", show_all)
     app.router.add_get("/clusters", show_all)
     app.router.add_get("/clusters/{namespace}/{name}", show_cluster)
     app.router.add_get("/namespaces/{namespace}/clusters/{name}", show_cluster)
     return app
+
+
+def shards(fleet: FleetView, answers: Mapping[str, bytes]) -> dict[str, Any]:
+    """Return the manager and its workers, in their order; one that does not answer has a name alone."""
+    workers = [
+        {
+            "name": one.name,
+            "ready": one.ready,
+            **orjson.loads(answers.get(one.name) or b"{}"),
+        }
+        for one in fleet.workers()
+    ]
+    manager = {"version": __version__, "installation": fleet.installation, **usage()}
+    return {"manager": manager, "workers": workers}
 
 
 def joined(bodies: Iterable[bytes]) -> dict[str, Any]:

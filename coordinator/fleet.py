@@ -26,6 +26,7 @@ from coordinator.fleetstate import (
     Replace,
     Send,
     TellHits,
+    TellWorker,
 )
 from coordinator.links import LinkOptions, Links
 from coordinator.supervisor import Supervisor
@@ -120,6 +121,7 @@ class Fleet:
         self._scope = scope
         self._local_names = local_workers(options.workers)
         self._names = [*self._local_names, *(name for name, _ in options.remote_workers)]
+        self.sent = self.received = self.gaps = 0  #: messages, and losses among them
         self._queries: dict[int, _Query] = {}
         self._next_query = 0
         self._runtime_dir = Path(options.runtime_dir)
@@ -131,6 +133,8 @@ class Fleet:
         self.on_hits: Callable[[NamespacedName, tuple[tuple[str, int], ...]], None] = (
             lambda cluster, hits: None
         )
+        #: set by the controllers: called with a worker that is lost (False), or back (True)
+        self.on_worker: Callable[[str, bool], None] = lambda worker, back: None
         #: set by the controllers: uids of all clusters there are, and whether these are all there can be
         self.living: Callable[[], tuple[Iterable[str], bool]] = lambda: ((), False)
         self._state = FleetState(self._names, installation="", epoch=0)
@@ -215,6 +219,11 @@ class Fleet:
 
     # --- observed state ---
 
+    @property
+    def installation(self) -> str:
+        """The ID of this installation; empty before it is known."""
+        return self._state.installation
+
     def workers(self) -> list[WorkerInfo]:
         """Return the configured workers."""
         return [WorkerInfo(name, self._state.worker_ready(name)) for name in self._names]
@@ -258,12 +267,14 @@ class Fleet:
     # --- the loop ---
 
     def _on_message(self, identity: str, message: Message) -> None:
+        self.received += 1
         if isinstance(message, m.Answer):
             self._take_answer(message)
         elif isinstance(message, m.Report) and message.worker == identity:
             self._carry_out(self._state.handle(message, self._clock()))
 
     def _on_gap(self, worker: str) -> None:
+        self.gaps += 1
         _log.warning("reports of a worker were lost: it is asked for all", worker=worker)
         self._state.missed(worker)
 
@@ -287,6 +298,8 @@ class Fleet:
                     self.on_synced()
                 case TellHits():
                     self.on_hits(instruction.cluster, instruction.hits)
+                case TellWorker():
+                    self.on_worker(instruction.worker, instruction.back)
                 case Replace():
                     _log.warning("worker replaced", worker=instruction.worker, why=instruction.why)
                     self._supervisor.kill(instruction.worker)
@@ -294,6 +307,7 @@ class Fleet:
     def _send(self, instruction: Send) -> None:
         try:
             self._links.send(instruction.worker, instruction.command)
+            self.sent += 1
         except (PeerGoneError, PeerBusyError) as error:
             _log.info("worker unreachable", worker=instruction.worker, error=type(error).__name__)
             self._state.lost(instruction.worker, self._clock())

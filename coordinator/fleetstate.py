@@ -73,7 +73,15 @@ class TellHits:
     hits: tuple[tuple[str, int], ...]
 
 
-Instruction: TypeAlias = Send | Notify | NotifyAll | TellHits | Replace
+@dataclass(frozen=True, slots=True)
+class TellWorker:
+    """Tell that this worker, which held its shard, is lost, or that it is back and holds it again."""
+
+    worker: str
+    back: bool
+
+
+Instruction: TypeAlias = Send | Notify | NotifyAll | TellHits | Replace | TellWorker
 
 
 @dataclass(slots=True)
@@ -82,6 +90,8 @@ class _Worker:
     heard_at: float | None = None  #: or since when it is waited for; None before the first tick
     synced: bool = False  #: confirmed the last Sync; only then absence from desired means gone
     missed: bool = False  #: something it reported was lost
+    lost: bool = False  #: since it was known it went, and did not come back yet
+    told: bool = False  #: of the loss
     syncs: int = 0  #: how many Syncs it was sent; the number of the last
     #: clusters it held when it registered; those that are another worker's now it lets go of by its Sync
     held: frozenset[NamespacedName] = frozenset()
@@ -316,6 +326,7 @@ class FleetState:
             why = f"it speaks message version {report.version}, this coordinator {m.VERSION}"
             yield Replace(report.worker, why)
             return
+        worker.lost = worker.lost or worker.life not in {"", report.life}
         worker.life, worker.heard_at, worker.synced = report.life, now, False
         worker.held = frozenset(report.clusters)
         welcome = m.Welcome(
@@ -347,10 +358,17 @@ class FleetState:
                 worker.synced = report.number == worker.syncs
                 yield from self._confirm_removals(report)
                 if worker.synced:
+                    yield from self._back(report.worker)
                     worker.held = frozenset()  # nothing but its shard now
                     yield from self._hand_on()
             case _:
                 pass  # a Pong says only that the worker lives, which is noted already
+
+    def _back(self, name: str) -> Iterator[Instruction]:
+        worker = self._workers[name]
+        if worker.lost:
+            worker.lost = worker.told = False
+            yield TellWorker(name, back=True)
 
     def _journals_damaged(self, report: m.JournalsDamaged) -> Iterator[Instruction]:
         before = {key for key, (worker, _) in self._damage.items() if worker == report.worker}
@@ -402,6 +420,9 @@ class FleetState:
                 yield Send(name, m.Ping(self.epoch))
                 if worker.missed and self.begun:
                     yield from self._sync(name)
+            if worker.lost and not worker.told:
+                worker.told = True
+                yield TellWorker(name, back=False)
         yield from self._hand_on()
 
     def missed(self, name: str) -> None:
@@ -412,6 +433,7 @@ class FleetState:
     def lost(self, name: str, now: float) -> None:
         """A send failed or the process ended: the worker must register again."""
         worker = self._workers[name]
+        worker.lost = worker.lost or bool(worker.life)
         worker.life, worker.synced, worker.heard_at = "", False, now
         worker.held = worker.awaited = frozenset()
 

@@ -30,7 +30,12 @@ class FleetView(Protocol):
     on_change: Callable[[NamespacedName, str | None], None]
     on_synced: Callable[[], None]
     on_hits: Callable[[NamespacedName, tuple[tuple[str, int], ...]], None]
+    on_worker: Callable[[str, bool], None]
     living: Callable[[], tuple[Iterable[str], bool]]
+
+    @property
+    def installation(self) -> str:
+        """The ID of this installation; empty before it is known."""
 
     def begin(self) -> None:
         """Send every worker its shard: the desired state is complete."""

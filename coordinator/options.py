@@ -320,7 +320,7 @@ FLAGS: Final = (
         "debug_address",
         _address,
         _AN_ADDRESS,
-        "Serves /listeners and /clusters; guarded as --diagnostics-address is, but not on loopback.",
+        "Serves /shards, /listeners and /clusters; guarded as --diagnostics-address is, but not on loopback.",
     ),
     _Flag(
         "workload_simulation",

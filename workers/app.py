@@ -36,6 +36,7 @@ from workers.journal import Journal
 from workers.journalfile import JournalError
 from workers.journalmetrics import JournalMetrics
 from workers.listeners import Listeners
+from workers.shardmetrics import ShardMetrics
 from workers.state import Held, WorkerState
 from workers.views import Views
 
@@ -162,6 +163,9 @@ class Worker:
         self._listeners.metrics.registry.register(FaultMetrics(self._state))
         if self._journal is not None:
             self._listeners.metrics.registry.register(JournalMetrics(self._journal))
+        self._listeners.metrics.registry.register(
+            ShardMetrics(options.name, self._state, self._listeners)
+        )
         self._views = Views(self._state, self._listeners)
         self._commands: asyncio.Queue[m.Command] = asyncio.Queue()
         self._todo: asyncio.Queue[i.Instruction] = asyncio.Queue()

@@ -56,6 +56,16 @@ class Listeners:
         self.metrics = Metrics()
         self._listeners: dict[NamespacedName, tuple[Listener, Served]] = {}
 
+    @property
+    def connections(self) -> int:
+        """How many clients of all clusters are connected."""
+        return sum(listener.connections for listener, _ in self._listeners.values())
+
+    @property
+    def cluster_limit(self) -> int:
+        """How many clusters the open files of this process are enough for; 0: not known."""
+        return self._capacity.clusters if self._capacity is not None else 0
+
     def bind(self, cluster: WorkloadCluster) -> str | None:
         """Take a cluster's port; return why it could not be taken, or None."""
         served = _served(cluster, self._bind_host, self._authorization)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from prometheus_client import generate_latest
 
+from capim.aio.process import usage
 from capim.api.gvk import NamespacedName
+from capim.api.workload import ListenerState
 
 if TYPE_CHECKING:
     from workers.listeners import Listeners
@@ -26,12 +28,26 @@ class Views:
         if subject == "metrics":
             return generate_latest(self._listeners.metrics.registry)
         clusters = self._state.clusters
+        if subject == "shard":
+            return orjson.dumps(self._shard())
         if subject == "listeners":
             return orjson.dumps({str(key): _address(held) for key, held in clusters.items()})
         if subject == "clusters":
             return orjson.dumps({str(key): _summary(held) for key, held in clusters.items()})
         held_cluster = clusters.get(NamespacedName.parse(subject.removeprefix("cluster/")))
         return orjson.dumps(_detail(held_cluster)) if held_cluster else b""
+
+    def _shard(self) -> dict[str, float]:
+        """Sum the shard up; open listeners are those whose clusters have an API server."""
+        held = self._state.clusters.values()
+        return {
+            "clusters": len(held),
+            "machines": sum(len(one.cluster.machines) for one in held),
+            "openListeners": sum(one.listener is ListenerState.OPEN for one in held),
+            "connections": self._listeners.connections,
+            "clusterLimit": self._listeners.cluster_limit,
+            **usage(),
+        }
 
 
 def _address(held: Held) -> str:

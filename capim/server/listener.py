@@ -110,6 +110,11 @@ class Listener:
             return int(self._socket.getsockname()[1])
         return self._served.port
 
+    @property
+    def connections(self) -> int:
+        """How many clients are connected, beyond their handshakes."""
+        return len(self._transports)
+
     def bind(self) -> None:
         """Hold the port. Again is allowed.
 

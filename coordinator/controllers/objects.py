@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from capim.api import infrastructure as infra
 from capim.api.errors import APIError
 from capim.api.gvk import GVR, NamespacedName
+from capim.api.meta import JsonObject
 from coordinator.controllers import gates
 from coordinator.controllers.patches import at_version
 from coordinator.controllers.secrets import is_authority
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterator
 
-    from capim.api.meta import JsonObject
 
 SECRETS: Final = GVR("", "v1", "secrets")
 INFRA_CLUSTERS: Final = GVR(infra.GROUP, infra.VERSION, "inmemoryclusters")
@@ -69,6 +70,8 @@ class Objects:
     infra_machines: Informer
     secrets: Informer
     faults: Informer
+    #: told what was written: the object before and after
+    on_written: Callable[[JsonObject, JsonObject], None] = lambda before, after: None
 
     def informers(self) -> tuple[Informer, ...]:
         """Return all of them."""
@@ -99,6 +102,7 @@ class Objects:
             subresource=subresource,
         )
         informer.learn(written)
+        self.on_written(obj, written)
         return written
 
 
@@ -109,6 +113,7 @@ def make_objects(
     namespace: str,
     resync_s: float,
     rng: random.Random,
+    on_written: Callable[[JsonObject, JsonObject], None] = lambda before, after: None,
 ) -> Objects:
     """Make the informers; nothing runs yet."""
 
@@ -131,4 +136,5 @@ def make_objects(
         faults=Informer(
             client, Scope(FAULTS, namespace), rng=rng, resync_s=resync_s, index=_all_of_a_namespace
         ),
+        on_written=on_written,
     )

@@ -17,15 +17,19 @@ from coordinator.controllers.authorities import AuthorityReader
 from coordinator.controllers.cluster import ClusterController
 from coordinator.controllers.faults import FaultController
 from coordinator.controllers.machine import MachineController
+from coordinator.events import note_of_worker
 from coordinator.kube.dispatch import Dispatcher
 from coordinator.kube.informers import name_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from capim.aio.clock import Clock
     from capim.aio.tasks import TaskScope
     from capim.api.meta import JsonObject
     from coordinator.controllers.clusterplan import ClusterPlanner
     from coordinator.controllers.objects import Objects
+    from coordinator.events import Note
     from coordinator.fleetview import FleetView
     from coordinator.kube.dispatch import Observe
 
@@ -58,10 +62,13 @@ class Controllers:
         steady: Clock,
         scope: TaskScope,
         observe: Observe,
+        tell: Callable[[Note], None] = lambda note: None,
     ) -> None:
         self._objects = objects
+        self._tell = tell
         self._fleet = fleet
         self._sees_all = not limits.namespace
+        self._placed_on = planner.placements.worker
         authorities = AuthorityReader(objects, steady)
         self._machine = MachineController(
             objects, fleet, authorities, clock=clock, watch_filter=limits.watch_filter
@@ -137,6 +144,7 @@ class Controllers:
         self._faults.listen()
         self._fleet.on_change = self._reported
         self._fleet.on_synced = self._wake_deleting
+        self._fleet.on_worker = self._worker_changed
         self._fleet.living = self._living
 
     # --- the management API ---
@@ -184,6 +192,13 @@ class Controllers:
             self.machines.add(NamespacedName(cluster.namespace, machine))
         else:
             self._wake_cluster(cluster)
+
+    def _worker_changed(self, worker: str, back: bool) -> None:
+        """Tell whoever looks at a cluster why it did not answer for a while."""
+        for obj in self._objects.infra_clusters.all():
+            key = gates.owner(obj, "Cluster")
+            if key is not None and self._placed_on(key) == worker:
+                self._tell(note_of_worker(obj, worker, back=back))
 
     def _living(self) -> tuple[list[str], bool]:
         """Return the uids of all InMemoryClusters; the informers are in step before workers are told."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
@@ -61,13 +62,16 @@ class KubeClient:
         burst: int,
         clock: Clock,
         rng: random.Random,
+        read_attempts: int = _READ_ATTEMPTS,
     ) -> None:
+        """Make a client; reads that fail for want of a server are tried `read_attempts` times."""
         self._api: Any = ApiClient(configuration)  # the package is only partly annotated
         self._host = configuration.host.rstrip("/")
         self._user_agent = user_agent
         self._bucket = TokenBucket(qps, burst)
         self._clock = clock
         self._rng = rng
+        self._read_attempts = read_attempts
 
     async def close(self) -> None:
         """Close the connections."""
@@ -86,6 +90,20 @@ class KubeClient:
     async def get_path(self, path: str) -> JsonObject:
         """Read a path that is no object, as discovery needs it."""
         return await self._read(path)
+
+    async def get_dated(self, path: str) -> tuple[JsonObject, float | None]:
+        """Read a path once, and the server's time: seconds since the epoch, None if it says none."""
+        timeout = aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S, sock_connect=_CONNECT_TIMEOUT_S)
+        try:
+            response = await self._send("GET", path, None, None, "application/json", timeout)
+            async with response:
+                data = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _unreachable(error) from error
+        if response.status >= 400:
+            raise _refusal(response.status, data, response.headers)
+        said = response.headers.get("Date")
+        return _decode(data), parsedate_to_datetime(said).timestamp() if said else None
 
     async def list(self, gvr: GVR, namespace: str = "", *, labels: str = "") -> ListResult:
         """Read all objects of a namespace, or of all namespaces."""
@@ -130,8 +148,25 @@ class KubeClient:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unreachable(error) from error
 
+    async def lines(self, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes]:
+        """Yield the lines of a text, such as a pod's log, until the server ends it.
+
+        Raises:
+            APIError: the server refused, or the connection was lost.
+        """
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S)
+        try:
+            response = await self._send("GET", path, query, None, "application/json", timeout)
+            async with response:
+                if response.status >= 400:
+                    raise _refusal(response.status, await response.read(), response.headers)
+                async for line in _lines(response, rest=True):
+                    yield line
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _unreachable(error) from error
+
     async def _read(self, path: str, query: Mapping[str, str] | None = None) -> JsonObject:
-        for attempt in range(1, _READ_ATTEMPTS):
+        for attempt in range(1, self._read_attempts):
             try:
                 return await self._request("GET", path, query)
             except APIError as error:
@@ -143,9 +178,11 @@ class KubeClient:
 
     # --- writes: never retried here, the queues do that with a fresh plan ---
 
-    async def create(self, gvr: GVR, namespace: str, body: JsonObject) -> JsonObject:
-        """Create an object and return it as stored."""
-        return await self._request("POST", object_path(gvr, namespace), body=body)
+    async def create(
+        self, gvr: GVR, namespace: str, body: JsonObject, *, paced: bool = True
+    ) -> JsonObject:
+        """Create an object and return it as stored; `paced=False`: the caller keeps to a rate of its own."""
+        return await self._request("POST", object_path(gvr, namespace), body=body, paced=paced)
 
     async def update(self, gvr: GVR, namespace: str, name: str, body: JsonObject) -> JsonObject:
         """Replace an object and return it as stored."""
@@ -160,10 +197,11 @@ class KubeClient:
         *,
         subresource: str = "",
         patch_type: str = MERGE_PATCH,
+        paced: bool = True,
     ) -> JsonObject:
-        """Patch an object or its subresource and return it as stored."""
+        """Patch an object or its subresource and return it as stored; `paced` as for `create`."""
         path = object_path(gvr, namespace, name, subresource)
-        return await self._request("PATCH", path, body=patch, content_type=patch_type)
+        return await self._request("PATCH", path, body=patch, content_type=patch_type, paced=paced)
 
     async def patch_status(
         self, gvr: GVR, namespace: str, name: str, patch: JsonObject
@@ -184,8 +222,10 @@ class KubeClient:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         content_type: str = "application/json",
+        *,
+        paced: bool = True,
     ) -> JsonObject:
-        delay_s = self._bucket.reserve(self._clock())
+        delay_s = self._bucket.reserve(self._clock()) if paced else 0.0
         if delay_s > 0:
             await asyncio.sleep(delay_s)
         timeout = aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S, sock_connect=_CONNECT_TIMEOUT_S)
@@ -232,16 +272,20 @@ def object_path(gvr: GVR, namespace: str, name: str = "", subresource: str = "")
     return "/" + "/".join(quote(part, safe="") for part in parts)
 
 
-async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """Split a stream into lines of any length; aiohttp's own reader bounds them."""
-    rest = bytearray()
+async def _lines(response: aiohttp.ClientResponse, *, rest: bool = False) -> AsyncIterator[bytes]:
+    """Split a stream into lines of any length; aiohttp's own reader bounds them.
+
+    `rest`: what comes after the last line's end is a line as well, and not half of one that was cut off.
+    """
+    begun = bytearray()
     async for chunk in response.content.iter_any():
-        rest += chunk
-        *lines, last = rest.split(b"\n")
-        rest = last
+        begun += chunk
+        *lines, begun = begun.split(b"\n")
         for line in lines:
             if line:
                 yield bytes(line)
+    if rest and begun:
+        yield bytes(begun)
 
 
 def _event(line: bytes) -> JsonObject:

@@ -21,6 +21,9 @@ _POD_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/name
 #: How often credentials of a login command are renewed.
 _REFRESH_INTERVAL_S: Final = 60
 
+#: Under this name a kubeconfig's context has what a manager beside it left there for its own commands.
+EXTENSION: Final = "capim"
+
 
 class ConfigError(ValueError):
     """No usable way to the management API; the message names the flag and the fix."""
@@ -39,27 +42,38 @@ class Access:
             await _kube.refresh_token(self.loader, self.configuration, _REFRESH_INTERVAL_S)
 
 
-async def load(kubeconfig: str, environ: Mapping[str, str] = os.environ) -> Access:
-    """Find the configuration as other Kubernetes programs do.
+async def load(
+    kubeconfig: str, environ: Mapping[str, str] = os.environ, *, context: str = ""
+) -> Access:
+    """Find the configuration as other Kubernetes programs do; no `context`: the current one.
 
     Raises:
         ConfigError: the file is missing or broken, or there is none at all.
     """
     path = kubeconfig or environ.get("KUBECONFIG", "")
     configuration = Configuration()
-    if not path and _POD_TOKEN.exists():
+    if not path and not context and _POD_TOKEN.exists():
         _load_pod(configuration)
         return Access(configuration)
-    path = path or str(Path.home() / ".kube" / "config")
-    if not os.path.exists(path):  # noqa: ASYNC240 - once, at start
+    path = path or str(default_path())
+    # KUBECONFIG may name several files, of which some need not exist
+    if not any(map(os.path.exists, path.split(os.pathsep))):
         raise ConfigError(f"--kubeconfig: no file {path}: name one, or run in a pod")
     try:
         loader = await _kube.load_kube_config(
-            config_file=path, client_configuration=configuration, persist_config=False
+            config_file=path,
+            context=context or None,
+            client_configuration=configuration,
+            persist_config=False,
         )
     except Exception as error:  # the library lets yaml, OS and lookup errors through as they are
         raise ConfigError(f"--kubeconfig: {path} is not a usable kubeconfig: {error}") from error
     return Access(configuration, loader)
+
+
+def default_path() -> Path:
+    """Return the kubeconfig of a home folder."""
+    return Path.home() / ".kube" / "config"
 
 
 def remove_key_files() -> None:

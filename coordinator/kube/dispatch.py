@@ -64,6 +64,16 @@ class Dispatcher(Generic[Key]):
         self._started = False
         self._running: set[asyncio.Task[None]] = set()
 
+    @property
+    def waiting(self) -> int:
+        """Keys that are due and wait for their turn."""
+        return len(self._queue)
+
+    @property
+    def active(self) -> int:
+        """Reconciles that run."""
+        return len(self._running)
+
     def start(self) -> None:
         """Begin to reconcile; keys added before wait until now."""
         self._started = True

@@ -29,6 +29,7 @@ class FakeFleet:
     """Keeps the `FleetView` contract; `holds_on` makes removals wait for `let_go`."""
 
     names: tuple[str, ...] = ("worker-0",)
+    installation: str = "here"
     holds_on: bool = False
     begun: bool = False
     clusters: dict[NamespacedName, tuple[str, ClusterSpec]] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class FakeFleet:
         self.on_hits: Callable[[NamespacedName, tuple[tuple[str, int], ...]], None] = (
             lambda cluster, hits: None
         )
+        self.on_worker: Callable[[str, bool], None] = lambda worker, back: None
         self.living: Callable[[], tuple[Iterable[str], bool]] = lambda: ((), False)
 
     def begin(self) -> None:

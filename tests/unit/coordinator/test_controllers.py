@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from capim.aio.clock import Clock
     from capim.api.meta import JsonObject
+    from coordinator.events import Note
     from coordinator.kube.client import KubeClient
 
 CLUSTERS = GVR("cluster.x-k8s.io", "v1beta1", "clusters")
@@ -71,6 +72,7 @@ def controllers_of(
     last_port: int,
     host: str,
     steady: Clock,
+    tell: Callable[[Note], None],
 ) -> tuple[Controllers, list[Any]]:
     objects = make_objects(
         client, version="v1beta1", namespace=installation.namespace, resync_s=0, rng=Calm()
@@ -90,6 +92,7 @@ def controllers_of(
         steady=steady,
         scope=scope,
         observe=lambda *_: None,
+        tell=tell,
     )
     return controllers, list(objects.informers())
 
@@ -104,10 +107,18 @@ async def running(
     host: str = "10.0.0.1",
     installation: Installation = Installation(),
     steady: Clock = steady_clock,
+    tell: Callable[[Note], None] = lambda note: None,
 ) -> AsyncIterator[None]:
     async with TaskScope() as scope:
         controllers, informers = controllers_of(
-            client, fleet, scope, installation, last_port=last_port, host=host, steady=steady
+            client,
+            fleet,
+            scope,
+            installation,
+            last_port=last_port,
+            host=host,
+            steady=steady,
+            tell=tell,
         )
         for informer in informers:
             scope.spawn(informer.run(), name="informer")
@@ -158,6 +169,26 @@ def progress(fleet: FakeFleet, *done: Phase) -> MachineProgress:
     return MachineProgress(
         KEY, "m1", spec.uid, wall_clock(), {phase: wall_clock() for phase in done}
     )
+
+
+def test_the_clusters_of_a_lost_worker_are_told_of_it() -> None:
+    notes: list[Note] = []
+
+    async def use(api: KubeApi, client: KubeClient, fleet: FakeFleet) -> None:
+        async with running(api, client, fleet, tell=notes.append):
+            api.create(CLUSTERS, cluster())
+            api.create(INFRA_CLUSTERS, infra_cluster())
+            await until(lambda: KEY in fleet.clusters)
+            fleet.on_worker("worker-1", False)
+            fleet.on_worker("worker-0", False)
+            fleet.on_worker("worker-0", True)
+
+    scenario(use)
+    assert [(note.reason, note.warning) for note in notes] == [
+        ("WorkerLost", True),
+        ("WorkerBack", False),
+    ]
+    assert all(note.obj["metadata"]["name"] == "c1" for note in notes)
 
 
 def test_a_cluster_and_a_machine_from_nothing_to_ready_to_gone() -> None:

@@ -26,6 +26,7 @@ from coordinator.fleetstate import (
     NotifyAll,
     Replace,
     Send,
+    TellWorker,
 )
 
 C1, C2 = NamespacedName("default", "c1"), NamespacedName("default", "c2")
@@ -249,7 +250,7 @@ def test_a_removal_the_worker_missed_is_confirmed_by_its_next_sync(fleet: Fleet)
     assert not fleet.state.machine_gone(C1, "m1", "mu1")
     assert sync_of(fleet.register(life="second")).machines == ()
     assert not fleet.state.machine_gone(C1, "m1", "mu1")
-    assert fleet.report(m.Synced(W0, "second", 7, 2)) == [NotifyAll()]
+    assert fleet.report(m.Synced(W0, "second", 7, 2)) == [NotifyAll(), TellWorker(W0, back=True)]
     assert fleet.state.machine_gone(C1, "m1", "mu1")
 
 
@@ -340,6 +341,35 @@ def test_a_silent_worker_is_replaced_once(fleet: Fleet) -> None:
     assert [one.worker for one in late if isinstance(one, Replace)] == [W0, W1]
     assert not fleet.state.worker_ready(W0)
     assert fleet.do(fleet.state.tick(NOW + HUNG_AFTER_S + 2)) == []
+
+
+def test_a_loss_is_told_with_the_next_heartbeat_and_the_return_when_the_shard_is_whole(
+    fleet: Fleet,
+) -> None:
+    fleet.running()
+    fleet.state.lost(W0, NOW)
+    assert TellWorker(W0, back=False) in fleet.do(fleet.state.tick(NOW + 1))
+    assert not [it for it in fleet.do(fleet.state.tick(NOW + 2)) if isinstance(it, Tell)]
+    sent = fleet.register(life="second")
+    confirmation = m.Synced(W0, "second", 7, sync_of(sent).number)
+    assert TellWorker(W0, back=True) in fleet.report(confirmation)
+    assert TellWorker(W0, back=True) not in fleet.report(confirmation)
+
+
+def test_a_worker_whose_end_nobody_saw_is_told_to_be_back(fleet: Fleet) -> None:
+    fleet.running()
+    sent = fleet.register(life="second")
+    assert TellWorker(W0, back=True) in fleet.report(
+        m.Synced(W0, "second", 7, sync_of(sent).number)
+    )
+
+
+def test_a_worker_that_comes_for_the_first_time_is_no_news(fleet: Fleet) -> None:
+    fleet.do(fleet.state.tick(NOW))
+    fleet.do(fleet.state.begin())
+    sent = fleet.register()
+    found = fleet.report(m.Synced(W0, "life", 7, sync_of(sent).number))
+    assert not [it for it in found if isinstance(it, Tell)]
 
 
 def test_a_worker_that_never_registers_is_replaced(fleet: Fleet) -> None:

@@ -7,17 +7,27 @@ kustomize does. Not in scope: whether an API server takes them (the end-to-end t
 from __future__ import annotations
 
 import functools
+import json
+import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+from capim.server import metrics as served
+from coordinator.diagnostics import Metrics
+from coordinator.fleetmetrics import FleetMetrics
 from coordinator.options import parse
 from tests.unit.deploy.assemble import DEPLOY, assembled, kustomization
+from workers.journalmetrics import JournalMetrics
+from workers.shardmetrics import ShardMetrics
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from capim.api.meta import JsonObject
 
 OVERLAYS = ("single", "scale-out", "development")
@@ -208,6 +218,46 @@ def test_prometheus_scrapes_the_manager_with_a_right_to_it() -> None:
     (group,) = found["PrometheusRule"]["spec"]["groups"]
     assert all("expr" in rule and ("alert" in rule or "record" in rule) for rule in group["rules"])
     assert all(LABEL.items() <= document["metadata"]["labels"].items() for document in documents)
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
+    folder = DEPLOY / "components" / "prometheus"
+    (made,) = kustomization(folder)["configMapGenerator"]
+    (entry,) = made["files"]
+    dashboard = json.loads((folder / entry.partition("=")[2]).read_text("utf-8"))
+    expressions = [it["expr"] for panel in dashboard["panels"] for it in panel["targets"]]
+    asked = {
+        re.sub(r"_(bucket|sum|count)$", "", name)
+        for expr in expressions
+        for name in re.findall(r"\b[a-z]+_[a-z_]+\b(?=[{\[]|$)", expr)
+    }
+    assert len(asked) > 15
+    assert asked - served_metrics() == set()
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+
+
+def served_metrics() -> set[str]:
+    """Return the names of all families that the manager and a worker serve, as samples have them."""
+    registries = (everything_of_a_manager(), everything_of_a_worker())
+    families = [family for registry in registries for family in registry.collect()]
+    return {it.name + ("_total" if it.type == "counter" else "") for it in families}
+
+
+def everything_of_a_manager() -> CollectorRegistry:
+    metrics = Metrics()
+    fleet: Any = SimpleNamespace(sent=0, received=0, gaps=0, workers=tuple)
+    metrics.registry.register(FleetMetrics(fleet, tuple, int))
+    return metrics.registry
+
+
+def everything_of_a_worker() -> CollectorRegistry:
+    registry = served.Metrics().registry
+    state: Any = SimpleNamespace(clusters={})
+    listeners: Any = SimpleNamespace(connections=0)
+    registry.register(ShardMetrics("worker-0", state, listeners))
+    journal: Any = SimpleNamespace(broken="", damaged=0)
+    registry.register(JournalMetrics(journal))
+    return registry
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
