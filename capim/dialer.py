@@ -355,17 +355,22 @@ def _set_reading(transport: asyncio.Transport, reading: bool) -> None:
 
 
 @contextlib.asynccontextmanager
-async def forwarded_port(dialer: Dialer, *, host: str = "127.0.0.1") -> AsyncIterator[int]:
-    """Listen on a free local port while the block runs; each connection to it goes to the pod.
+async def forwarded_port(
+    dialer: Dialer, *, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[int]:
+    """Listen on a local port, any free one by default; each connection to it goes to the pod.
 
     A connection the pod does not take is closed; the reason is logged.
+
+    Raises:
+        OSError: the port cannot be had.
     """
     async with TaskScope() as scope:
 
         def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             scope.spawn(_forward(dialer, reader, writer), name="forwarded connection")
 
-        server = await asyncio.start_server(accepted, host, 0)
+        server = await asyncio.start_server(accepted, host, port)
         try:
             yield server.sockets[0].getsockname()[1]
         finally:

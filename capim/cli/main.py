@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
@@ -24,8 +25,18 @@ COMMANDS: Final = {
     "manager": Command("capim.cli.manager", "the provider's controller manager"),
     "worker": Command("workers.app", "a process that holds clusters; the manager starts it"),
     "fault": Command("capim.cli.fault", "lets clusters suffer, by declaration, and heal"),
+    "get": Command("capim.cli.get", "lists clusters, machines or shards"),
+    "status": Command("capim.cli.status", "how all of it is, in a few lines"),
+    "kubeconfig": Command("capim.cli.kubeconfig", "a way into a workload cluster"),
+    "logs": Command("capim.cli.logs", "what the manager and its workers log"),
+    "doctor": Command("capim.cli.doctor", "finds what keeps it from working, and says the fix"),
+    "completion": Command("capim.cli.completion", "a script that completes words in your shell"),
     "keys": Command("capim.cli.keys", "key pairs for a manager and workers on several hosts"),
 }
+
+
+#: What the shell sets when it wants to know how a line may go on.
+COMPLETION_VARIABLE: Final = "_CAPIM_COMPLETE"
 
 
 def usage() -> str:
@@ -38,6 +49,8 @@ def usage() -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments name; return its exit code, 2 for an unknown one."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if COMPLETION_VARIABLE in os.environ:
+        return _complete()
     if not words or words[0] in {"--help", "-h", "help"}:
         sys.stdout.write(usage())
         return 0
@@ -50,6 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     run = cast("Callable[[Sequence[str]], int]", importlib.import_module(command.module).main)
     return run(words[1:])
+
+
+def _complete() -> int:
+    from capim.cli.completion import complete  # noqa: PLC0415 - only a shell asks for it
+
+    return complete()
 
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ import typer
 
 from capim.api.kubernetes_versions import DEFAULT_LINE, lookup
 from capim.api.workload import Simulation
+from capim.cli import commandline as cli
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = cli.new_app()
 
 
 def _version(value: str) -> str:
@@ -54,7 +55,7 @@ def _behaviour(*, instant: bool) -> tuple[tuple[str, str, str], ...]:
     return () if instant else FleetSpec().behaviour
 
 
-@_app.command(help="Run fake clusters on an embedded management API, with nothing else installed.")
+@app.command(help="Run fake clusters on an embedded management API, with nothing else installed.")
 def up(
     clusters: Annotated[int, typer.Option(min=1, help="How many workload clusters.")] = 10,
     control_plane_machines: Annotated[
@@ -110,15 +111,4 @@ def up(
 
 def main(arguments: Sequence[str]) -> int:
     """Run `capim up` with these arguments and return the exit code."""
-    try:
-        return int(_app(args=list(arguments), prog_name="capim up", standalone_mode=False) or 0)
-    except typer.Abort:
-        return 130
-    except typer.Exit as done:
-        return done.exit_code
-    except Exception as error:
-        usage = getattr(error, "format_message", None)
-        if usage is None:
-            raise
-        typer.echo(f"capim up: {usage()}", err=True)
-        return 2
+    return cli.run(app, "capim up", arguments)

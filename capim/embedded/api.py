@@ -21,6 +21,7 @@ from capim.server.served import Authorities, Served
 if TYPE_CHECKING:
     from capim.aio.clock import Clock
     from capim.aio.tasks import TaskScope
+    from capim.api.meta import JsonObject
 
 _VERSION = "v1.35.4"
 
@@ -74,8 +75,8 @@ class EmbeddedApi:
         """Close the port and every connection."""
         await self._listener.close()
 
-    def kubeconfig(self) -> bytes:
-        """Write an administrator's kubeconfig."""
+    def kubeconfig(self, extensions: JsonObject | None = None) -> bytes:
+        """Write an administrator's kubeconfig; `extensions` go into its context."""
         key = new_key()
         certificate = client_certificate(
             self._ca,
@@ -86,4 +87,4 @@ class EmbeddedApi:
         )
         server = f"https://127.0.0.1:{self._listener.port}"
         client = KeyPair(certificate, dump_private_key(key))
-        return kubeconfig("capim", server, self._ca.certificate, client)
+        return kubeconfig("capim", server, self._ca.certificate, client, extensions)

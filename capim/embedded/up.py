@@ -88,10 +88,12 @@ async def _up(options: UpOptions, console: Console) -> int:
         api = EmbeddedApi(clock=wall_clock, scope=scope)
         await api.start()
         stack.push_async_callback(api.stop)
-        kubeconfig = folder / "kubeconfig"
+        kubeconfig, log = folder / "kubeconfig", folder / "manager.log"
+        debug_address = f"127.0.0.1:{_free_port()}"
         kubeconfig.touch(mode=0o600)
-        kubeconfig.write_bytes(api.kubeconfig())
-        await stack.enter_async_context(_coordinator(options, folder, stop))
+        local = {"debugAddress": debug_address, "log": str(log)}
+        kubeconfig.write_bytes(api.kubeconfig({config.EXTENSION: local}))
+        await stack.enter_async_context(_coordinator(options, folder, log, debug_address, stop))
         client = await stack.enter_async_context(_client(kubeconfig))
         # Its own scope, so that its requests end before the client, the coordinator and the API do.
         standin_scope = await stack.enter_async_context(TaskScope())
@@ -122,10 +124,9 @@ async def _client(kubeconfig: Path) -> AsyncIterator[KubeClient]:
 
 @contextlib.asynccontextmanager
 async def _coordinator(
-    options: UpOptions, folder: Path, stop: asyncio.Event
+    options: UpOptions, folder: Path, log: Path, debug_address: str, stop: asyncio.Event
 ) -> AsyncIterator[None]:
     """Run `capim manager` against the embedded API; its end before ours stops the command."""
-    log = folder / "manager.log"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "capim.cli.main", "manager"),
@@ -134,7 +135,7 @@ async def _coordinator(
             *("--port-range", options.port_range, "--runtime-dir", str(folder / "run")),
             *("--webhook-port", "0", "--health-addr", f"127.0.0.1:{_free_port()}"),
             *("--diagnostics-address", f"127.0.0.1:{_free_port()}", "--insecure-diagnostics"),
-            *("--debug-address", f"127.0.0.1:{_free_port()}"),
+            *("--debug-address", debug_address),
             *("--kube-api-qps", str(_QPS), "--kube-api-burst", str(int(_QPS))),
             *("--v", str(options.verbosity)),
             *("--workload-simulation", options.workload_simulation),
@@ -151,8 +152,11 @@ async def _coordinator(
             crashed = process.returncode is not None
             await _end(process)
             if crashed:
-                tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-                raise UpError(f"the coordinator ended with {process.returncode}:\n{tail}")
+                raise UpError(f"the coordinator ended with {process.returncode}:\n{_tail(log)}")
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
 
 
 async def _stop_with(process: asyncio.subprocess.Process, stop: asyncio.Event) -> None:

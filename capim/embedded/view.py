@@ -58,6 +58,7 @@ def how_to_look(fleet: FleetSpec, cluster: str, kubeconfig: Path) -> str:
             "",
             "The management cluster:",
             f"  {manage} get clusters,machines -n {fleet.namespace}",
+            f"  capim status --kubeconfig {kubeconfig}",
             "",
             f"A workload cluster, for example {cluster}:",
             f"  {manage} get secret {cluster}-kubeconfig -n {fleet.namespace} "

@@ -71,10 +71,18 @@ class Pod:
 
 
 class UpgradeServer(asyncio.Protocol):
-    """Reads one request's head and hands the transport to a tunnel, or answers the refusal."""
+    """Reads one request's head and hands the transport to a tunnel, or answers the refusal.
 
-    def __init__(self, connect: Callable[[int, InnerTransport], asyncio.Protocol | None]) -> None:
+    `answer` is asked for the JSON, or bytes, at the path of a request that wants no upgrade; None: 404.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[int, InnerTransport], asyncio.Protocol | None],
+        answer: Callable[[str], object] = lambda path: None,
+    ) -> None:
         self._connect = connect
+        self._answer = answer
         self._head = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -85,7 +93,7 @@ class UpgradeServer(asyncio.Protocol):
         head, separator, rest = self._head.partition(b"\r\n\r\n")
         if not separator:
             return
-        lines = head.decode("latin-1").split("\r\n")[1:]
+        request, *lines = head.decode("latin-1").split("\r\n")
         headers = {
             name: value.strip() for name, _, value in (line.partition(":") for line in lines)
         }
@@ -94,12 +102,23 @@ class UpgradeServer(asyncio.Protocol):
         except APIError as error:
             self._refuse(error)
             return
-        assert reply is not None
-        self._take_over(reply, rest)
+        if reply is None:
+            self._plain(request.split(" ")[1])
+        else:
+            self._take_over(reply, rest)
+
+    def _plain(self, path: str) -> None:
+        if (body := self._answer(path)) is None:
+            self._refuse(APIError("NotFound", 404, f"nothing at {path}"))
+        else:
+            self._send(200, body if isinstance(body, bytes) else orjson.dumps(body))
 
     def _refuse(self, error: APIError) -> None:
-        body = orjson.dumps(error.status())
-        head = f"HTTP/1.1 {error.code} Refused\r\nContent-Length: {len(body)}\r\n\r\n"
+        self._send(error.code, orjson.dumps(error.status()))
+
+    def _send(self, code: int, body: bytes) -> None:
+        lines = (f"HTTP/1.1 {code} Said", f"Content-Length: {len(body)}", "Connection: close")
+        head = "".join(f"{line}\r\n" for line in (*lines, ""))
         self._transport.write(head.encode() + body)
         self._transport.close()
 

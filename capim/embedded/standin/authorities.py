@@ -64,9 +64,17 @@ def _kubeconfig(cluster: JsonObject, ca: KeyPair, now: float) -> bytes:
     )
 
 
-def kubeconfig(name: str, server: str, ca: bytes, client: KeyPair) -> bytes:
-    """Write a kubeconfig with one cluster, one user and one context, as `clusterctl` would."""
+def kubeconfig(
+    name: str, server: str, ca: bytes, client: KeyPair, extensions: JsonObject | None = None
+) -> bytes:
+    """Write a kubeconfig with one cluster, one user and one context, as `clusterctl` would.
+
+    `extensions`, by name, go into the context, where other programs overlook them.
+    """
     user, context = f"{name}-admin", f"{name}-admin@{name}"
+    meant: JsonObject = {"cluster": name, "user": user}
+    if extensions:
+        meant["extensions"] = [{"name": key, "extension": it} for key, it in extensions.items()]
     document = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -85,7 +93,7 @@ def kubeconfig(name: str, server: str, ca: bytes, client: KeyPair) -> bytes:
                 },
             }
         ],
-        "contexts": [{"name": context, "context": {"cluster": name, "user": user}}],
+        "contexts": [{"name": context, "context": meant}],
         "current-context": context,
     }
     return yaml.safe_dump(document).encode()

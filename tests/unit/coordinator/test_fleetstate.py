@@ -349,7 +349,7 @@ def test_a_loss_is_told_with_the_next_heartbeat_and_the_return_when_the_shard_is
     fleet.running()
     fleet.state.lost(W0, NOW)
     assert TellWorker(W0, back=False) in fleet.do(fleet.state.tick(NOW + 1))
-    assert not [it for it in fleet.do(fleet.state.tick(NOW + 2)) if isinstance(it, Tell)]
+    assert not [it for it in fleet.do(fleet.state.tick(NOW + 2)) if isinstance(it, TellWorker)]
     sent = fleet.register(life="second")
     confirmation = m.Synced(W0, "second", 7, sync_of(sent).number)
     assert TellWorker(W0, back=True) in fleet.report(confirmation)
@@ -369,7 +369,7 @@ def test_a_worker_that_comes_for_the_first_time_is_no_news(fleet: Fleet) -> None
     fleet.do(fleet.state.begin())
     sent = fleet.register()
     found = fleet.report(m.Synced(W0, "life", 7, sync_of(sent).number))
-    assert not [it for it in found if isinstance(it, Tell)]
+    assert not [it for it in found if isinstance(it, TellWorker)]
 
 
 def test_a_worker_that_never_registers_is_replaced(fleet: Fleet) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from capim.embedded import kinds
 from capim.embedded.up import _client
+from coordinator.recorder import EVENTS
 
 pytestmark = pytest.mark.slow
 
@@ -78,8 +79,37 @@ def test_the_clusters_answer_until_ctrl_c(folder: Path) -> None:
         assert found, text
         phases = asyncio.run(machine_phases(Path(found[1])))
         assert phases == {"in-memory-1-control-plane-0": "Running", "in-memory-1-md-0-0": "Running"}
+        assert asyncio.run(told_of(Path(found[1]))) >= {("in-memory-1", "Provisioned")}
+        assert "Machines            2: 2 Running" in said(found[1], "status")
+        assert said(found[1], "get", "shards").splitlines()[1].split()[:5] == [
+            *("worker-0", "True", "1", "1", "2")
+        ]
+        assert "cluster placed" in said(found[1], "logs", "default/in-memory-1")
+        workload = (
+            "kubeconfig",
+            "in-memory-1",
+            "--no-port-forward",
+            "--",
+            "printenv",
+            "KUBECONFIG",
+        )
+        assert "/kubeconfig" in said(found[1], *workload)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 0
+
+
+def said(kubeconfig: str, *words: str) -> str:
+    """Run a command for people, and return what it says."""
+    command, *rest = words
+    whole = [sys.executable, "-m", "capim.cli.main", command, "--kubeconfig", kubeconfig, *rest]
+    return subprocess.run(whole, capture_output=True, text=True, timeout=30, check=True).stdout
+
+
+async def told_of(kubeconfig: Path) -> set[tuple[str, str]]:
+    """Return the names and reasons of all Events."""
+    async with _client(kubeconfig) as client:
+        listed = await client.list(EVENTS, "default")
+    return {(it["involvedObject"]["name"], it["reason"]) for it in listed.items}
 
 
 async def machine_phases(kubeconfig: Path) -> dict[str, str]:
