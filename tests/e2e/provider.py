@@ -112,7 +112,7 @@ class CapimProvider:
         self.ports = port_range or ports.free_range(port_count)
         # not in the testbed's folder: a Unix socket's path has room for a hundred characters
         self.runtime = tempfile.mkdtemp(prefix="capim-e2e-")
-        [self._debug_port] = ports.free_ports(1)
+        [self.debug_port] = ports.free_ports(1)
         self.journal_flag = f"--state-dir={self.runtime}/state"
         self._flags = [self.journal_flag] if journal else []
         self.kubeconfig = kubeconfig or testbed.kubeconfig
@@ -136,7 +136,7 @@ class CapimProvider:
             f"--port-range={given[0]}-{given[-1]}",
             "--workers=2",
             f"--runtime-dir={self.runtime}",
-            f"--debug-address=127.0.0.1:{self._debug_port}",
+            f"--debug-address=127.0.0.1:{self.debug_port}",
             "--kube-api-qps=100",
             "--kube-api-burst=200",
         ]
@@ -186,7 +186,7 @@ class CapimProvider:
 
     def holds(self, namespace: str, name: str) -> bool:
         """Say whether a worker still has a workload cluster's resource group or listener."""
-        page = f"http://127.0.0.1:{self._debug_port}/clusters/{namespace}/{name}"
+        page = f"http://127.0.0.1:{self.debug_port}/clusters/{namespace}/{name}"
         return urllib3.request("GET", page, timeout=10).status != 404
 
     def stop(self) -> None:

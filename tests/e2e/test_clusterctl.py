@@ -8,9 +8,11 @@ processes after it (see `clusterctl.py`). What needs a kubelet or cert-manager's
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,13 +20,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import pytest
+import urllib3
 import yaml
 
-from tests.e2e import build, manifests
+from tests.e2e import build, kubelet, manifests, ports
 from tests.e2e.clusterctl import CAPIM, VERSION, Answer, InitializedCluster, Repository
-from tests.e2e.fleet import VERSIONS, Fleet
+from tests.e2e.fleet import VERSIONS, Fleet, listening
 from tests.e2e.kube import wait_until
-from tests.e2e.provider import CapimProvider
+from tests.e2e.processes import Process
+from tests.e2e.provider import CapimProvider, capim_command
 from tools import release
 
 if TYPE_CHECKING:
@@ -42,15 +46,11 @@ _FLAVORS: Final = {
 }
 _RBAC: Final = "/apis/rbac.authorization.k8s.io/v1"
 _NAMESPACED: Final = "namespaces/capim-system/roles"
-#: rights that are not used here: when the advertised host has changed, with --leader-elect, and when
-#: somebody asks the diagnostics endpoint
-_FOR_OTHER_DAYS: Final = {
-    ("/secrets", "get"),
-    ("/secrets", "patch"),
-    ("coordination.k8s.io/leases", "update"),
-    ("authentication.k8s.io/tokenreviews", "create"),
-    ("authorization.k8s.io/subjectaccessreviews", "create"),
-}
+_DEPLOYMENT: Final = "/apis/apps/v1/namespaces/capim-system/deployments/capim-controller-manager"
+#: of the manager in a pod
+_DEBUG_PORT: Final = 19000
+#: a right that is not used here: when something is told of an object again
+_FOR_OTHER_DAYS: Final = {("/events", "patch")}
 
 
 @dataclass
@@ -214,6 +214,91 @@ def test_get_kubeconfig(management: Management, tmp_path: Path) -> None:
     assert '"nobody-kubeconfig" not found' in absent.err
 
 
+@pytest.fixture
+def pod(management: Management) -> Iterator[str]:
+    """Let the source's Deployment have a pod, whose process is the one that runs here."""
+    capim, kube = management.capim, management.source.kube
+    deployment = kube.request("GET", _DEPLOYMENT)
+
+    def here(port: int) -> int:
+        return capim.debug_port if port == _DEBUG_PORT else port
+
+    with kubelet.pod_of(kube, deployment, ports=here, logs=capim.log.read_bytes) as name:
+        yield name
+
+
+@pytest.mark.usefixtures("clusters", "pod")
+def test_the_recipe_to_reach_a_cluster(management: Management, tmp_path: Path) -> None:
+    """Two terminals: a port-forward to the Deployment, and kubectl with clusterctl's kubeconfig.
+
+    Its own number is the cluster's here, so the forward listens on another; in front of the process is a
+    simulated kubelet.
+    """
+    config = tmp_path / "kubeconfig"
+    config.write_text(management.clusterctl("get", "kubeconfig", "classy").out)
+    _, port = management.fleet.endpoint("classy")
+    [local] = ports.free_ports(1)
+    command = ["port-forward", "-n", "capim-system", "deployments/capim-controller-manager"]
+    forward = Process.start(
+        "recipe",
+        ["kubectl", f"--kubeconfig={management.source.kubeconfig}", *command, f"{local}:{port}"],
+        folder=tmp_path,
+    )
+    try:
+        wait_until(lambda: _silent(forward, local), 30, "the forward")
+        server = f"--server=https://127.0.0.1:{local}"
+        lines = _kubectl("get", "nodes", "--no-headers", server, config=config).splitlines()
+    finally:
+        forward.stop()
+    assert [line.split()[1] for line in lines] == ["Ready", "Ready"]
+
+
+def _silent(forward: Process, port: int) -> list[str]:
+    forward.check_alive()
+    return [] if listening("127.0.0.1", port) else [forward.tail()]
+
+
+@pytest.mark.usefixtures("clusters")
+def test_the_commands_for_people(management: Management, pod: str, tmp_path: Path) -> None:
+    """What a person sees of an installation that runs in a pod: found, reached and read by its API."""
+    shards = _capim(management, "get", "shards").out.splitlines()
+    assert [line.split()[:2] for line in shards[1:]] == [["worker-0", "True"], ["worker-1", "True"]]
+    listed = _capim(management, "get", "clusters", "-A", "--no-headers").out.splitlines()
+    assert [line.split()[2] for line in listed] == ["Provisioned"] * 3
+    assert _capim(management, "status").code == 0
+    config = str(tmp_path / "kubeconfig")
+    merged = _capim(management, "kubeconfig", "default/classy", f"--file={config}")
+    assert merged.out.startswith(f'Context "default/classy" is in {config}.')
+    nodes = ("--", "kubectl", "get", "nodes", "--no-headers")
+    inside = _capim(management, "kubeconfig", "default/classy", "--port-forward", *nodes)
+    assert len(inside.out.splitlines()) == 2, inside
+    logs = _capim(management, "logs", "default/plain").out
+    assert "cluster placed" in logs
+    assert "default/classy" not in logs
+    found = json.loads(_capim(management, "doctor", "-o", "json").out)["findings"]
+    # the managers of Cluster API have no pods here
+    wrong = [it for it in found if it["level"] == "error" and it["area"] != "controllers"]
+    assert wrong == []
+    areas = {it["area"] for it in found}
+    assert areas >= {"definitions", "webhooks", "rights", "manager", "shards", "clock"}
+    events = management.source.kube.list("Event", "default")
+    told = {(it["involvedObject"]["name"], it["reason"]) for it in events}
+    assert {("plain", "Provisioned")} <= told
+    assert pod == "capim-controller-manager-0"
+
+
+def _capim(management: Management, *words: str) -> Answer:
+    done = subprocess.run(
+        [*capim_command(), *words],
+        env={**os.environ, "KUBECONFIG": str(management.source.kubeconfig)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
 @pytest.mark.usefixtures("clusters")
 def test_describe_cluster(management: Management) -> None:
     """The tree shows our cluster below the one that it belongs to."""
@@ -226,7 +311,16 @@ def test_describe_cluster(management: Management) -> None:
 
 @pytest.mark.usefixtures("clusters")
 def test_the_service_accounts_rights_are_enough_and_few(management: Management) -> None:
-    """CAPIM has run with its service account's rights alone: it missed none and used almost all."""
+    """CAPIM has run with its service account's rights alone: it missed none and used all it can here.
+
+    For a while it elects a leader, has another host, and lets nobody in unasked; then all is as before.
+    """
+    flags = ("--leader-elect", "--insecure-diagnostics=false", "--advertise-host=localhost")
+    management.capim.restart(flags=flags)
+    wait_until(lambda: _served_elsewhere(management, "localhost"), 60, "the other host")
+    assert _scraped(management) == 403
+    management.capim.restart()
+    wait_until(lambda: _served_elsewhere(management, "127.0.0.1"), 60, "the host as before")
     assert "orbidden" not in management.capim.log.read_text()
     used = management.source.used_rights("capim-system:capim-manager")
     granted = {
@@ -236,6 +330,33 @@ def test_the_service_accounts_rights_are_enough_and_few(management: Management) 
         for right in _rights(rule)
     }
     assert granted - used <= _FOR_OTHER_DAYS
+
+
+def _served_elsewhere(management: Management, host: str) -> list[str]:
+    """Say which kubeconfigs do not name the host, as clients find it there."""
+    servers = {
+        name: management.fleet.kubeconfig(name)["clusters"][0]["cluster"]["server"]
+        for name in ("classy", "plain")
+    }
+    return [f"{name}: {it}" for name, it in servers.items() if f"//{host}:" not in it]
+
+
+def _scraped(management: Management) -> int:
+    """Ask for the metrics as the manager's own account, which may not have them; return the code."""
+    account = management.source.account_kubeconfig("capim-system", "capim-manager")
+    token = yaml.safe_load(account.read_text())["users"][0]["user"]["token"]
+    port = management.capim.manager.diagnostics_port
+    # the certificate is the process's own, and trusted as it is
+    trust = ssl.create_default_context(cadata=ssl.get_server_certificate(("127.0.0.1", port)))
+    trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    answer = urllib3.PoolManager(ssl_context=trust).request(
+        "GET",
+        f"https://localhost:{port}/metrics",
+        headers={"Authorization": f"Bearer {token}"},
+        retries=False,
+        timeout=10,
+    )
+    return answer.status
 
 
 def _rights(rule: JsonObject) -> Iterator[tuple[str, str]]:
