@@ -5,7 +5,9 @@ Cluster API writes its objects' status often; only the fields that a plan reads 
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -90,6 +92,7 @@ class Controllers:
             clock=steady,
             scope=scope,
             observe=observe,
+            log_fields=partial(_log_fields, infra.CLUSTER_KIND),
         )
         self.machines: Dispatcher[NamespacedName] = Dispatcher(
             "InMemoryMachine",
@@ -98,6 +101,7 @@ class Controllers:
             clock=steady,
             scope=scope,
             observe=observe,
+            log_fields=partial(_log_fields, infra.MACHINE_KIND),
         )
         self._faults = FaultController(
             objects,
@@ -240,6 +244,16 @@ class Controllers:
         for obj in self._objects.infra_clusters.all():
             if not (obj.get("status") or {}).get("ready"):
                 self.clusters.add(name_of(obj))
+
+
+def _log_fields(controller: str, key: NamespacedName) -> dict[str, str]:
+    """Return the keys by which log collectors find a reconcile's lines, as controller-runtime writes them."""
+    return {
+        "controller": controller,
+        "namespace": key.namespace,
+        "name": key.name,
+        "reconcileID": str(uuid.uuid4()),
+    }
 
 
 def _cluster_facts(cluster: JsonObject | None) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from capim.api.errors import APIError
 from capim.runtime.workqueue import WorkQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from capim.aio.clock import Clock
     from capim.aio.tasks import TaskScope
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 Key = TypeVar("Key")
+
+
+def _no_fields(_key: object) -> Mapping[str, str]:
+    return {}
 
 
 def _unobserved(_name: str, _outcome: str, _seconds: float) -> None:
@@ -52,7 +56,10 @@ class Dispatcher(Generic[Key]):
         clock: Clock,
         scope: TaskScope,
         observe: Observe = _unobserved,
+        log_fields: Callable[[Key], Mapping[str, str]] = _no_fields,
     ) -> None:
+        """Wire it; `log_fields` of a key go into every line that its reconcile logs."""
+        self._log_fields = log_fields
         self._name = name
         self._observe = observe
         self._reconcile = reconcile
@@ -111,6 +118,8 @@ class Dispatcher(Generic[Key]):
     async def _run(self, key: Key) -> None:
         started = self._clock()
         outcome = "error"
+        # a task has a context of its own: what is bound here ends with this reconcile
+        structlog.contextvars.bind_contextvars(**self._log_fields(key))
         try:
             result = await self._reconcile(key)
         except APIError as error:

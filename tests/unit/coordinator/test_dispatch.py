@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from capim.aio.clock import wall_clock
 from capim.aio.tasks import TaskScope
@@ -38,6 +39,34 @@ def test_nothing_runs_before_start() -> None:
             assert seen == []
             queue.start()
             await until(lambda: seen == ["a"])
+
+    asyncio.run(scenario())
+
+
+def test_a_reconciles_log_lines_say_what_it_is_about() -> None:
+    async def scenario() -> None:
+        bound: list[dict[str, str]] = []
+
+        async def reconcile(key: str) -> Result:
+            del key
+            bound.append(structlog.contextvars.get_contextvars())
+            return Result()
+
+        async with TaskScope() as scope:
+            queue = Dispatcher(
+                "test",
+                reconcile,
+                concurrency=1,
+                clock=wall_clock,
+                scope=scope,
+                log_fields=lambda key: {"name": key},
+            )
+            queue.start()
+            for key in "ab":
+                queue.add(key)
+            await until(lambda: len(bound) == 2)
+        assert [fields["name"] for fields in bound] == ["a", "b"]
+        assert "name" not in structlog.contextvars.get_contextvars()
 
     asyncio.run(scenario())
 
