@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import typer
@@ -32,7 +32,7 @@ class Wish:
 
     cluster: str = ""  #: `namespace/name`, or a name in the context's namespace; empty: everything
     follow: bool = False
-    tail: int = -1  #: lines of the past; -1: all
+    tail: int = -1  #: lines of the past, of those that are wanted unless it is followed; -1: all
     since_s: float = 0.0  #: 0: from the beginning
     previous: bool = False
 
@@ -41,8 +41,10 @@ async def run(where: Where, wish: Wish) -> int:
     """Print the lines."""
     async with connected(where) as management:
         wanted = _about(wish.cluster, management.namespace)
+        last = wish.tail if wish.cluster and not wish.follow else -1
+        source = replace(wish, tail=-1) if last >= 0 else wish
         if log := management.local.get("log"):
-            await _print(_file(str(log), wish), wanted, "")
+            await _print(_file(str(log), source), wanted, "", last)
             return 0
         found = (await installation.pods(management, where)).all()
         if not found:
@@ -53,9 +55,9 @@ async def run(where: Where, wish: Wish) -> int:
         names = [pod["metadata"]["name"] for pod in found]
         async with asyncio.TaskGroup() as group:
             for name in names:
-                lines = _pod(management, where.installation_namespace, name, wish)
+                lines = _pod(management, where.installation_namespace, name, source)
                 label = f"[{name}] " if len(names) > 1 else ""
-                group.create_task(_print(lines, wanted, label))
+                group.create_task(_print(lines, wanted, label, last))
     return 0
 
 
@@ -71,10 +73,20 @@ def _about(cluster: str, namespace: str) -> Callable[[str], object]:
     return re.compile(rf"(?<![\w.-]){text}(?![a-z0-9.])").search
 
 
-async def _print(lines: AsyncIterator[str], wanted: Callable[[str], object], label: str) -> None:
+async def _print(
+    lines: AsyncIterator[str], wanted: Callable[[str], object], label: str, last: int
+) -> None:
+    """Print the lines that are wanted, or the last so many of them; -1: all."""
+    kept: deque[str] = deque(maxlen=last if last >= 0 else None)
     async for line in lines:
-        if wanted(line):
+        if not wanted(line):
+            continue
+        if last >= 0:
+            kept.append(line)
+        else:
             typer.echo(f"{label}{line}")
+    for line in kept:
+        typer.echo(f"{label}{line}")
 
 
 async def _pod(management: Management, namespace: str, name: str, wish: Wish) -> AsyncIterator[str]:

@@ -42,7 +42,7 @@ def logs(
         bool, typer.Option("--follow", "-f", help="Go on with what is logged from now on.")
     ] = False,
     tail: Annotated[
-        int, typer.Option("--tail", min=-1, help="Lines of the past of each log; -1: all.")
+        int, typer.Option("--tail", min=-1, help="Lines of each log's past; -1: all.")
     ] = -1,
     since: Annotated[
         str, typer.Option("--since", callback=_since, help="Only the last 10m, 2h and so on.")

@@ -53,6 +53,7 @@ def beside(folder: Path) -> Where:
         pytest.param(Wish(), LINES, id="all"),
         pytest.param(Wish(tail=1), LINES[-1:], id="tail"),
         pytest.param(Wish("in-memory-1"), (LINES[0], LINES[2]), id="cluster"),
+        pytest.param(Wish("in-memory-1", tail=1), (LINES[2],), id="tail-of-what-is-wanted"),
         pytest.param(Wish("other/in-memory-1"), LINES[3:], id="other-namespace"),
     ],
 )
