@@ -42,7 +42,8 @@ COMPLETION_VARIABLE: Final = "_CAPIM_COMPLETE"
 def usage() -> str:
     """Return what `capim --help` prints."""
     lines = ["Usage: capim COMMAND [flags]", "", "Commands:"]
-    lines += [f"  {name:<10}{command.summary}" for name, command in COMMANDS.items()]
+    width = max(map(len, COMMANDS)) + 2
+    lines += [f"  {name:<{width}}{command.summary}" for name, command in COMMANDS.items()]
     return "\n".join([*lines, "", "`capim COMMAND --help` lists a command's flags.", ""])
 
 
