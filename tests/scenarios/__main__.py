@@ -27,7 +27,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.scenarios", description=__doc__)
     parser.add_argument("--line", choices=tuple(build.CLUSTER_API), action="append")
-    parser.add_argument("-k", dest="text", default="", help="only those whose names have this")
+    parser.add_argument(
+        "-k", dest="text", default="", help="only those whose names have one of A,B,C"
+    )
     parser.add_argument("--at-once", type=int, default=8, help="scenarios at the same time")
     parser.add_argument("--runs", type=int, default=1, help="how often each")
     parser.add_argument("--results", type=Path, help="a file for JSON lines")
@@ -92,7 +94,8 @@ def _timed(fleet: Fleet, scenario: Scenario) -> dict[str, object]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play and print; return 1 when an expectation was not met."""
     options = parse(arguments)
-    chosen = [one for one in SCENARIOS if options.text in one.name]
+    parts = options.text.split(",")
+    chosen = [one for one in SCENARIOS if any(part in one.name for part in parts)]
     failed = 0
     with processes.ending_cleanly():
         for line in (options.line or list(build.CLUSTER_API)) * options.runs:
