@@ -96,6 +96,11 @@ class Exchange:
         """Answer with a whole body; nothing happens when the client is gone."""
         self._connection.send_response(self, response)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the client is gone."""
+        return self._connection.is_lost
+
     def reset(self) -> None:
         """End the connection in place of an answer, as a process does that is killed."""
         self._connection.reset()

@@ -205,6 +205,11 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the client is gone."""
+        return self._transport is None
+
     def cut_watch(self) -> None:
         """End the connection in the middle of a stream, if one is under way."""
         if self._stream is not None:

@@ -17,6 +17,10 @@ _PIECES: Final = 10
 class Connection(Protocol):
     """What answers exchanges."""
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the client is gone."""
+
     def send_response(self, exchange: Exchange, response: Response) -> None:
         """Answer with a whole body."""
 
@@ -44,6 +48,11 @@ class SlowConnection:
     def __init__(self, connection: Connection, seconds: float) -> None:
         self._connection = connection
         self._seconds = seconds
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the client is gone."""
+        return self._connection.is_lost
 
     def send_response(self, exchange: Exchange, response: Response) -> None:
         """Send the head now and the body over the time."""

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: as long as etcd itself waits for the other members: 5 s and two elections
 _ETCD_TIMEOUT_S: Final = 7.0
+#: twice as many as there can be connections: half of them at least are gone then
+_WAITING_LIMIT: Final = 2000
 _DELETIONS: Final = frozenset({"delete", "deletecollection"})
 
 
@@ -153,11 +155,17 @@ class Trouble:
             return
 
         def due() -> None:
-            del self._waiting[exchange]
+            self._waiting.pop(exchange, None)
             act(exchange)
 
         timer = asyncio.get_running_loop().call_later(delay_s, due)
-        self._waiting[exchange] = _Waiting(by, timer)
+        self._hold(exchange, _Waiting(by, timer))
+
+    def _hold(self, exchange: Exchange, waiting: _Waiting) -> None:
+        """Remember who waits, and forget those who have given up before there are too many of them."""
+        if len(self._waiting) >= _WAITING_LIMIT:
+            self._waiting = {it: held for it, held in self._waiting.items() if not it.is_lost}
+        self._waiting[exchange] = waiting
 
     def _act(self, request: Recurring, verdict: Verdict, exchange: Exchange) -> None:
         fault = verdict.fault
@@ -171,7 +179,7 @@ class Trouble:
         elif fault.effect is Effect.STALE_READS:
             self._show_past(request, exchange)
         elif fault.effect is Effect.HANGING:
-            self._waiting[exchange] = _Waiting(verdict.by, None)
+            self._hold(exchange, _Waiting(verdict.by, None))
         else:
             self._refuse(exchange, _ERRORS[fault.effect](fault, request.info), request)
 

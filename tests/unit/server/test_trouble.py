@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -143,6 +144,28 @@ def test_who_got_no_answer_is_reset_when_the_fault_goes(site: Site) -> None:
         heal(site)
         with pytest.raises(ConnectionResetError):
             waiting.getresponse()
+
+
+def test_who_has_given_up_is_not_remembered_for_ever(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("capim.server.trouble._WAITING_LIMIT", 3)
+    book = declare(site, Effect.HANGING)
+    for _ in range(6):
+        with connected(site.running.listener.port, site.context) as waiting:
+            waiting.request("GET", NODE)
+            while not site.do(book.take_hits):
+                pass  # the request is on its way
+        while any(not it.is_closing() for it in site.do(lambda: connections(site))):
+            pass  # so is the end
+    assert len(site.do(lambda: site.running.listener._api._trouble._waiting)) <= 4
+    heal(site)
+
+
+def connections(site: Site) -> list[asyncio.Transport]:
+    listener = site.running.listener
+    listener._forget()
+    return list(listener._transports)
 
 
 def test_a_storm_of_410_sends_informers_back_to_their_lists(site: Site) -> None:
