@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _WIDTH: Final = 560
 _HEIGHT: Final = 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 130, 40, 50
+_NAME_HEIGHT: Final = 14
 #: told apart also by those who do not see all colours
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 _DASHES: Final = ("", "6 3", "2 3", "8 3 2 3")
@@ -61,9 +62,10 @@ def plot(title: str, x_label: str, y_label: str, series: Mapping[str, Sequence[P
         f'<g transform="rotate(-90 16 {_HEIGHT / 2})">{_text(16, _HEIGHT / 2, y_label)}</g>',
         *(
             part
-            for number, (name, line) in enumerate(series.items())
-            for part in _line(number, name, line, x_axis, y_axis)
+            for number, line in enumerate(series.values())
+            for part in _line(number, line, x_axis, y_axis)
         ),
+        *_names(series, x_axis, y_axis),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -82,17 +84,30 @@ def _grid(x_axis: _Axis, y_axis: _Axis) -> list[str]:
     return parts
 
 
-def _line(number: int, name: str, line: Sequence[Point], x_axis: _Axis, y_axis: _Axis) -> list[str]:
+def _line(number: int, line: Sequence[Point], x_axis: _Axis, y_axis: _Axis) -> list[str]:
     colour, dash = _COLOURS[number % len(_COLOURS)], _DASHES[number % len(_DASHES)]
     places = [(x_axis.at(x), y_axis.at(y)) for x, y in line]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    last_x, last_y = places[-1]
     return [
         f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2" '
         f'stroke-dasharray="{dash}"/>',
         *(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places),
-        _text(last_x + 8, last_y + 4, name, anchor="start", colour=colour),
     ]
+
+
+def _names(series: Mapping[str, Sequence[Point]], x_axis: _Axis, y_axis: _Axis) -> list[str]:
+    """Name each line at its end, from the top down and never one name over another."""
+    ends = sorted(
+        (y_axis.at(line[-1][1]), x_axis.at(line[-1][0]), number, name)
+        for number, (name, line) in enumerate(series.items())
+    )
+    parts, free = [], 0.0
+    for y, x, number, name in ends:
+        at = max(y + 4, free)
+        free = at + _NAME_HEIGHT
+        colour = _COLOURS[number % len(_COLOURS)]
+        parts.append(_text(x + 8, at, name, anchor="start", colour=colour))
+    return parts
 
 
 def _stroke(x1: float, y1: float, x2: float, y2: float) -> str:

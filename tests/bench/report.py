@@ -73,6 +73,8 @@ def _table(found: Sequence[Sample], line: str) -> str:
 
 def _rows(section: str, samples: Sequence[Sample], line: str) -> Iterator[str]:
     here = select(samples, line=line)
+    if here:
+        yield f"| *{SECTIONS[section].TITLE}* |" + " |" * (4 if line else 1)
     for row in SECTIONS[section].ROWS:
         ours = median(select(here, row=row.name, subject=CAPIM), row.figure)
         if ours is None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 TITLE: Final = "A new TLS connection with a client certificate, and a GET"
 LINES: Final = ("1.14", "1.7")
-ROWS: Final = (Row("new connection and GET one node", "cpu_us", "us", 0.7),)
+ROWS: Final = (Row("new connection and GET one node", "cpu_us", "us of CPU", 0.7),)
 PLOTS: Final = ()
 
 

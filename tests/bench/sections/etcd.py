@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 TITLE: Final = "etcd sessions as KubeadmControlPlane has them"
 LINES: Final = ("1.14", "1.7")
 ROWS: Final = (
-    Row("etcd session over SPDY", "cpu_us", "us", 0.5),
-    Row("etcd session, WebSocket first", "cpu_us", "us", 0.5),
+    Row("etcd session over SPDY", "cpu_us", "us of CPU", 0.5),
+    Row("etcd session, WebSocket first", "cpu_us", "us of CPU", 0.5),
 )
 PLOTS: Final = ()
 

@@ -19,6 +19,9 @@ _LISTS: Final = {4: 0.3, 100: 0.08, 1000: 0.05, 5000: 0.05}
 _QUICK_NODES: Final = 100
 _PROTOBUF: Final = "protobuf if offered"
 _HTTP2: Final = "HTTP/2 if offered"
+_UNPACKED: Final = "client takes no gzip"
+#: what is asked differently -> the flags that do it
+_LIST_WAYS: Final = {"": (), f", {_PROTOBUF}": ("-protobuf",), f", {_UNPACKED}": ("-no-gzip",)}
 
 
 def _list_name(nodes: int) -> str:
@@ -30,13 +33,13 @@ def _memory_name(nodes: int) -> str:
 
 
 ROWS: Final = (
-    Row("GET one node", "cpu_us", "us", 0.4),
-    Row(f"GET one node, {_PROTOBUF}", "cpu_us", "us", 0.4),
-    Row(f"GET one node, {_HTTP2}", "cpu_us", "us", 0.4),
+    Row("GET one node", "cpu_us", "us of CPU", 0.4),
+    Row(f"GET one node, {_PROTOBUF}", "cpu_us", "us of CPU", 0.4),
+    Row(f"GET one node, {_HTTP2}", "cpu_us", "us of CPU", 0.4),
     *(
-        Row(_list_name(nodes) + more, "cpu_us", "us", bar)
+        Row(_list_name(nodes) + more, "cpu_us", "us of CPU", bar)
         for nodes, bar in _LISTS.items()
-        for more in ("", f", {_PROTOBUF}")
+        for more in _LIST_WAYS
     ),
     *(Row(_memory_name(nodes), "pss_mib", "MiB") for nodes in _LISTS),
 )
@@ -86,5 +89,5 @@ def _gets(bench: Bench, pair: list[Subject], many: str) -> None:
 
 def _lists(bench: Bench, pair: list[Subject], many: str, nodes: int) -> None:
     bench.alternate(_memory_name(nodes), pair, lambda subject: {"pss_mib": subject.pss_mib()})
-    for more, flags in (("", ()), (f", {_PROTOBUF}", ("-protobuf",))):
+    for more, flags in _LIST_WAYS.items():
         bench.alternate(_list_name(nodes) + more, pair, bench.asking("read", many, *flags))

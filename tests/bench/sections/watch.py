@@ -26,7 +26,7 @@ ROWS: Final = tuple(
     row
     for watchers in _COUNTS
     for row in (
-        Row(_name(watchers), "cpu_us", "us", _BAR),
+        Row(_name(watchers), "cpu_us", "us of CPU", _BAR),
         Row(_name(watchers), "p50_ms", "ms until half have it", 1.0),
         Row(_name(watchers), "p99_ms", "ms until 99 % have it", 1.0),
         Row(_name(watchers), "watcher_kib", "KiB a watcher"),

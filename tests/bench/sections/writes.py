@@ -11,19 +11,18 @@ if TYPE_CHECKING:
 
 TITLE: Final = "Create, patch of the status, delete"
 LINES: Final = ("1.14", "1.7")
-ROWS: Final = (
-    Row("a node's life, JSON", "cpu_us", "us", 1.0),
-    Row("a node's life, protobuf", "cpu_us", "us", 1.0),
-)
+_JSON: Final = "a node's life, JSON"
+_PROTOBUF: Final = "a node's life, protobuf"
+ROWS: Final = tuple(Row(name, "cpu_us", "us of CPU", 1.0) for name in (_JSON, _PROTOBUF))
 PLOTS: Final = ()
 
 
 def run(bench: Bench, line: str) -> None:
-    """Measure it among four nodes."""
-    del line
+    """Measure it among four nodes; the Go provider of 1.7 takes new objects in protobuf alone."""
     many = f"-connections={bench.connections}"
     with bench.pair() as pair:
         for subject in pair:
             bench.load(subject, "fill", "-count=4")
-        for row, flags in zip(ROWS, ((), ("-protobuf",)), strict=True):
-            bench.alternate(row.name, pair, bench.asking("write", many, *flags))
+        if line != "1.7":
+            bench.alternate(_JSON, pair, bench.asking("write", many))
+        bench.alternate(_PROTOBUF, pair, bench.asking("write", many, "-protobuf"))

@@ -74,9 +74,9 @@ def test_only_a_whole_run_of_the_same_commit_is_done(
 
 def test_the_ratio_comes_first_and_is_bold_over_its_bar() -> None:
     good = report.markdown([get("capim", 30), get("go-1.14", 150), done()])
-    assert f"| {GET}, us | 0.2 | 0.4 | 30 | 150 |" in good
+    assert f"| {GET}, us of CPU | 0.2 | 0.4 | 30 | 150 |" in good
     bad = report.markdown([get("capim", 150), get("go-1.14", 100), done()])
-    assert f"| {GET}, us | **1.5** | 0.4 | 150 | 100 |" in bad
+    assert f"| {GET}, us of CPU | **1.5** | 0.4 | 150 | 100 |" in bad
 
 
 def test_quick_figures_are_shown_only_when_asked_for() -> None:

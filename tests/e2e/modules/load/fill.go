@@ -56,7 +56,7 @@ func fillServer(client *http.Client, at string) error {
 
 func createWhole(client *http.Client, at, name string) error {
 	node := newNode(name)
-	body, contentType, err := encode(node, nodeKind)
+	body, contentType, err := encode(node, nodeKind, true) // the provider of 1.7 takes nothing else
 	if err != nil {
 		return err
 	}

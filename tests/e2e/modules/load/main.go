@@ -36,6 +36,7 @@ var (
 	rate        = flag.Float64("rate", 0, "read: requests a second in all; zero: as fast as they are answered")
 	http2       = flag.Bool("http2", false, "speak HTTP/2 with a server that offers it")
 	protobuf    = flag.Bool("protobuf", false, "take protobuf where the server has it, and send it")
+	noGzip      = flag.Bool("no-gzip", false, "take no packed answers; Go's client libraries take gzip")
 	path        = flag.String("path", "/api/v1/nodes", "read: what is asked for")
 	fresh       = flag.Bool("fresh", false, "read: a new connection for each request")
 	count       = flag.Int("count", 100, "fill: how many nodes there are to be")
@@ -100,13 +101,15 @@ func tlsConfig(authority, client string) (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }
 
-// newClient returns a client with a connection of its own. Like Go's client libraries it takes gzip.
+// newClient returns a client with a connection of its own.
 func newClient() (*http.Client, error) {
 	config, err := tlsConfig("ca", "client")
 	if err != nil {
 		return nil, err
 	}
-	transport := &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: *http2, DisableKeepAlives: *fresh}
+	transport := &http.Transport{
+		TLSClientConfig: config, ForceAttemptHTTP2: *http2, DisableKeepAlives: *fresh, DisableCompression: *noGzip,
+	}
 	return &http.Client{Transport: transport}, nil
 }
 

@@ -76,10 +76,10 @@ func condition(kind corev1.NodeConditionType, status corev1.ConditionStatus, rea
 	}
 }
 
-// encode returns an object and its content type, in the encoding that was asked for.
-func encode(object runtime.Object, kind schema.GroupVersionKind) ([]byte, string, error) {
+// encode returns an object and its content type, in JSON or in protobuf.
+func encode(object runtime.Object, kind schema.GroupVersionKind, inProtobuf bool) ([]byte, string, error) {
 	object.GetObjectKind().SetGroupVersionKind(kind)
-	if !*protobuf {
+	if !inProtobuf {
 		text, err := json.Marshal(object)
 		return text, runtime.ContentTypeJSON, err
 	}

@@ -59,7 +59,7 @@ type writer struct {
 func (w *writer) life(name string) (int, error) {
 	node := newNode(name)
 	status := node.Status
-	body, contentType, err := encode(node, nodeKind)
+	body, contentType, err := encode(node, nodeKind, *protobuf)
 	if err != nil {
 		return 0, err
 	}
@@ -75,7 +75,7 @@ func (w *writer) life(name string) (int, error) {
 	if _, err := w.send(http.MethodPatch, w.statusPath(name), string(types.StrategicMergePatchType), patch); err != nil {
 		return 0, err
 	}
-	options, contentType, err := encode(&metav1.DeleteOptions{}, metav1.Unversioned.WithKind("DeleteOptions"))
+	options, contentType, err := encode(&metav1.DeleteOptions{}, metav1.Unversioned.WithKind("DeleteOptions"), *protobuf)
 	if err != nil {
 		return 0, err
 	}
