@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test check audit fuzz e2e chaos churn bench release lock clean
+.PHONY: run test check audit fuzz e2e chaos churn soak bench release lock clean
 
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -39,6 +39,9 @@ e2e: $(STAMP) ## real Cluster API controllers, 1.7 and 1.14, and the cases besid
 
 churn: $(STAMP) ## ten minutes of writes under controller-runtime managers, whose caches must follow (needs Go)
 	$(BIN)/pytest tests/conformance/test_clients.py -m e2e -p no:xdist -k churn --churn-seconds 600 $(ARGS)
+
+soak: $(STAMP) ## an hour of churn under real controllers with clients that read; nothing may grow (needs Go)
+	$(BIN)/python -m tests.soak $(ARGS)
 
 chaos: $(STAMP) ## hundreds of schedules of what can go wrong around CAPIM's processes: ARGS='--seeds 0:500'
 	$(BIN)/python -m tests.chaos.run --results out/chaos.jsonl $(ARGS)

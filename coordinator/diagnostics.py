@@ -15,6 +15,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from capim import __version__
 from capim.aio.process import usage
+from capim.aio.taskmetrics import TaskMetrics
 from capim.api import infrastructure as infra
 from capim.api.meta import get_condition, parse_time
 from coordinator.prometheustext import merged
@@ -45,6 +46,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
+        self.registry.register(TaskMetrics("manager"))
         self.reconciles = Counter(
             "controller_runtime_reconcile",
             "Reconciles by controller and result",

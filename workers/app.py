@@ -24,6 +24,7 @@ import uvloop
 from capim.aio import logs
 from capim.aio.clock import Clock, steady_clock, wall_clock
 from capim.aio.descriptors import Capacity, raise_limit
+from capim.aio.taskmetrics import TaskMetrics
 from capim.aio.tasks import TaskScope
 from capim.api.workload import Authorization, Simulation
 from capim.messaging import envelope as m
@@ -161,6 +162,7 @@ class Worker:
             capacity=capacity,
         )
         self._listeners.metrics.registry.register(FaultMetrics(self._state))
+        self._listeners.metrics.registry.register(TaskMetrics(options.name))
         if self._journal is not None:
             self._listeners.metrics.registry.register(JournalMetrics(self._journal))
         self._listeners.metrics.registry.register(

@@ -105,6 +105,7 @@ class CapimProvider:
         journal: bool = False,
         kubeconfig: Path | None = None,
         port_range: range | None = None,
+        flags: Sequence[str] = (),
     ) -> None:
         self._testbed = testbed
         self._former: list[Process] = []  # killed coordinators, whose workers live on
@@ -114,7 +115,7 @@ class CapimProvider:
         self.runtime = tempfile.mkdtemp(prefix="capim-e2e-")
         [self.debug_port] = ports.free_ports(1)
         self.journal_flag = f"--state-dir={self.runtime}/state"
-        self._flags = [self.journal_flag] if journal else []
+        self._flags = [*flags, *([self.journal_flag] if journal else [])]
         self.kubeconfig = kubeconfig or testbed.kubeconfig
         documents = manifests.kustomize(self.manager.config)
         testbed.install_definitions(documents, self.manager.webhook_port)
