@@ -6,10 +6,13 @@ import ipaddress
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from aiohttp import web
+
+from coordinator.httpbounds import BoundedServer
 
 if TYPE_CHECKING:
     import ssl
+
+    from aiohttp import web
 
 _log = structlog.get_logger(__name__)
 
@@ -53,13 +56,13 @@ class HttpServer:
     ) -> None:
         self._flag = flag
         self._address = address
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=2.0)
+        self._server = BoundedServer(application, grace_s=2.0)
         self._ssl_context = ssl_context
 
     @property
     def port(self) -> int:
-        """The port that is listened on, for an address that asked for any."""
-        return int(self._runner.addresses[0][1])
+        """The port that is listened on, for an address that asked for any; 0 when none is."""
+        return self._server.port or 0
 
     async def start(self) -> None:
         """Listen.
@@ -70,12 +73,9 @@ class HttpServer:
         if is_off(self._address):
             return
         host, port = split_address(self._address)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, ssl_context=self._ssl_context)
         try:
-            await site.start()
+            await self._server.start(host, port, self._ssl_context)
         except OSError as error:
-            await self._runner.cleanup()
             raise ValueError(
                 f"{self._flag}: cannot listen on {self._address}: {error.strerror}:"
                 " choose another address, or end what holds it"
@@ -84,4 +84,4 @@ class HttpServer:
 
     async def stop(self) -> None:
         """Close."""
-        await self._runner.cleanup()
+        await self._server.stop()

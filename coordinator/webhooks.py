@@ -17,6 +17,7 @@ from aiohttp import web
 
 from capim.certs.contexts import server_context
 from coordinator.admission import WEBHOOKS, MalformedReview, answer
+from coordinator.httpbounds import BoundedServer
 from coordinator.tlsoptions import TLSOptions
 
 _log = structlog.get_logger(__name__)
@@ -105,17 +106,16 @@ class WebhookServer:
         self._key = Path(cert_dir) / key_name
         self._options = TLSOptions.parse(tls_min_version, tls_cipher_suites)
         self._bind_host = bind_host or None
-        self._runner: web.AppRunner | None = None
+        self._server = BoundedServer(_application(), grace_s=5.0)
 
     @property
     def port(self) -> int:
         """The port that is listened on; the planned one before `start`."""
-        addresses = self._runner.addresses if self._runner is not None else []
-        return int(addresses[0][1]) if addresses else self._port
+        return self._server.port or self._port
 
     def ready(self) -> bool:
         """Return whether reviews are answered; the health checks' `webhook`."""
-        return self._runner is not None
+        return self._server.port is not None
 
     async def start(self) -> None:
         """Load the certificate and listen.
@@ -125,22 +125,12 @@ class WebhookServer:
             OSError: the port is taken.
         """
         files = CertificateFiles(self._cert, self._key, self._options)
-        runner = web.AppRunner(_application(), access_log=None, shutdown_timeout=5.0)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, self._bind_host, self._port, ssl_context=files.context)
-            await site.start()
-        except OSError:
-            await runner.cleanup()
-            raise
-        self._runner = runner
+        await self._server.start(self._bind_host, self._port, files.context)
         _log.info("webhook server listening", port=self.port)
 
     async def stop(self) -> None:
         """Finish what is being answered, then close."""
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
+        await self._server.stop()
 
 
 def _application() -> web.Application:
