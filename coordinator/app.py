@@ -34,6 +34,7 @@ from coordinator.fleet import Fleet
 from coordinator.fleetmetrics import FleetMetrics
 from coordinator.kube import config, leader
 from coordinator.kube.client import KubeClient
+from coordinator.kube.credentials import Credentials
 from coordinator.placement import Placements
 from coordinator.readiness import Readiness
 from coordinator.recorder import Recorder
@@ -239,7 +240,7 @@ async def run(options: Options) -> int:
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(client.close)
         scope = await stack.enter_async_context(TaskScope())
-        scope.spawn(access.keep_fresh(), name="credentials")
+        scope.spawn(Credentials(client, access).follow(), name="credentials")
         manager = Manager(options, client, clock=wall_clock, scope=scope)
         stack.push_async_callback(manager.stop)
         return await _run_until_stopped(manager, scope, stop)

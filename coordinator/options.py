@@ -275,7 +275,10 @@ FLAGS: Final = (
         "", str, "pattern=number,...", "Taken and ignored: --v holds everywhere.", name="vmodule"
     ),
     _Flag(
-        "kubeconfig", str, _A_TEXT, "The management cluster; default: KUBECONFIG, else the pod's."
+        "kubeconfig",
+        str,
+        _A_TEXT,
+        "The management cluster; default: KUBECONFIG, else the pod's. Followed when credentials change.",
     ),
     _Flag(
         "advertise_host",

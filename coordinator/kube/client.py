@@ -23,7 +23,7 @@ from coordinator.kube.limiter import TokenBucket
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from kubernetes.aio.client import Configuration
 
@@ -66,12 +66,36 @@ class KubeClient:
     ) -> None:
         """Make a client; reads that fail for want of a server are tried `read_attempts` times."""
         self._api: Any = ApiClient(configuration)  # the package is only partly annotated
+        self._watching: set[aiohttp.ClientResponse] = set()
         self._host = configuration.host.rstrip("/")
         self._user_agent = user_agent
         self._bucket = TokenBucket(qps, burst)
         self._clock = clock
         self._rng = rng
         self._read_attempts = read_attempts
+
+    def use(self, configuration: Configuration) -> Callable[[], Awaitable[None]]:
+        """Send what comes from here on with other credentials.
+
+        Returns what closes the connections that were made with those before: what is under way there,
+        watches above all, goes on until then.
+
+        Raises:
+            ValueError: they are for another server, whose objects are not those known from this one.
+            OSError: a certificate or key cannot be loaded.
+        """
+        host = configuration.host.rstrip("/")
+        if host != self._host:
+            raise ValueError(f"the server is {host} now, not {self._host}: restart to follow it")
+        before, self._api = self._api, ApiClient(configuration)
+        watching, self._watching = self._watching, set()
+
+        async def close() -> None:
+            for response in watching:
+                response.close()  # closing the connections alone would let their readers wait
+            await before.close()
+
+        return close
 
     async def close(self) -> None:
         """Close the connections."""
@@ -137,14 +161,18 @@ class KubeClient:
         timeout = aiohttp.ClientTimeout(
             total=timeout_s + _WATCH_GRACE_S, sock_connect=_CONNECT_TIMEOUT_S
         )
-        path = object_path(gvr, namespace)
+        path, watching = object_path(gvr, namespace), self._watching
         try:
             response = await self._send("GET", path, query, None, "application/json", timeout)
-            async with response:
-                if response.status >= 400:
-                    raise _refusal(response.status, await response.read(), response.headers)
-                async for line in _lines(response):
-                    yield _event(line)
+            watching.add(response)
+            try:
+                async with response:
+                    if response.status >= 400:
+                        raise _refusal(response.status, await response.read(), response.headers)
+                    async for line in _lines(response):
+                        yield _event(line)
+            finally:
+                watching.discard(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unreachable(error) from error
 

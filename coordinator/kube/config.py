@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import kubernetes.aio.config
 from kubernetes.aio.client import Configuration
 
+from coordinator.kube.kubeconfigfiles import KubeconfigFiles
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -31,10 +33,11 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A loaded configuration; `loader` is None in a pod, whose token file is read again by itself."""
+    """A loaded configuration; no `loader` and `files` in a pod, whose token is read again by itself."""
 
     configuration: Configuration
     loader: Any = None
+    files: KubeconfigFiles | None = None
 
     async def keep_fresh(self) -> None:
         """Renew what a login command issued, for as long as it runs; ends at once when there is none."""
@@ -59,6 +62,7 @@ async def load(
     # KUBECONFIG may name several files, of which some need not exist
     if not any(map(os.path.exists, path.split(os.pathsep))):
         raise ConfigError(f"--kubeconfig: no file {path}: name one, or run in a pod")
+    files = KubeconfigFiles(path)  # first: a change while they are read is one
     try:
         loader = await _kube.load_kube_config(
             config_file=path,
@@ -68,7 +72,7 @@ async def load(
         )
     except Exception as error:  # the library lets yaml, OS and lookup errors through as they are
         raise ConfigError(f"--kubeconfig: {path} is not a usable kubeconfig: {error}") from error
-    return Access(configuration, loader)
+    return Access(configuration, loader, files)
 
 
 def default_path() -> Path:
