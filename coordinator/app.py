@@ -125,8 +125,7 @@ class Manager:
         )
         controllers = self._make_controllers(objects, planner)
         await self._follow(objects)
-        epoch = self._elector.epoch if self._elector else None
-        await self._fleet.start(installation=installation, epoch=epoch)
+        await self._fleet.start(installation=installation, reign=self._elector)
         self._fleet_started = True
         await self._insist(controllers.restore)
         self._controllers = controllers

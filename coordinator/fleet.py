@@ -23,12 +23,14 @@ from coordinator.fleetstate import (
     Instruction,
     Notify,
     NotifyAll,
+    RaiseEpoch,
     Replace,
     Send,
     TellHits,
     TellWorker,
 )
 from coordinator.links import LinkOptions, Links
+from coordinator.reign import CountedReign
 from coordinator.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from capim.api.gvk import NamespacedName
     from capim.api.workload import ClusterSpec, ListenerStatus, MachineProgress, MachineSpec
     from capim.messaging.codec import Message
+    from coordinator.reign import Reign
 
 _log = structlog.get_logger(__name__)
 
@@ -138,23 +141,23 @@ class Fleet:
         #: set by the controllers: uids of all clusters there are, and whether these are all there can be
         self.living: Callable[[], tuple[Iterable[str], bool]] = lambda: ((), False)
         self._state = FleetState(self._names, installation="", epoch=0)
+        self._raising: asyncio.Task[None] | None = None
 
-    async def start(self, *, installation: str, epoch: int | None) -> None:
+    async def start(self, *, installation: str, reign: Reign | None) -> None:
         """Bind the socket and run the workers; they are told nothing before `begin`.
 
         Args:
             installation: the ID of this installation.
-            epoch: of the leader election; None without one: counted in a file beside the socket.
+            reign: of the leader election; None without one: counted in a file beside the socket.
 
         Raises:
             ValueError: the runtime folder cannot serve; the message names the option and the fix.
         """
         address = ipc_address(self._runtime_dir)
         self._lock = _lock_folder(self._runtime_dir)
-        counted = _count_epoch(self._runtime_dir / "epoch")
-        self._state = FleetState(
-            self._names, installation=installation, epoch=counted if epoch is None else epoch
-        )
+        counted = CountedReign(self._runtime_dir / "epoch")
+        self._reign = counted if reign is None else reign
+        self._state = FleetState(self._names, installation=installation, epoch=self._reign.epoch)
         self._state.living = self._all_living
         self._links = Links(self._options, address, self._on_message, self._on_gap)
         self._supervisor = Supervisor(
@@ -303,6 +306,18 @@ class Fleet:
                 case Replace():
                     _log.warning("worker replaced", worker=instruction.worker, why=instruction.why)
                     self._supervisor.kill(instruction.worker)
+                case RaiseEpoch():
+                    self._raise(instruction.epoch)
+
+    def _raise(self, epoch: int) -> None:
+        """Ask for a higher number, unless one is asked for already: the worker will tell again."""
+        if self._raising is None or self._raising.done():
+            _log.warning("workers have obeyed a later reign", epoch=self._state.epoch, needed=epoch)
+            self._raising = self._scope.spawn(self._have_raised(epoch), name="raise epoch")
+
+    async def _have_raised(self, epoch: int) -> None:
+        await self._reign.raise_to(epoch)
+        self._carry_out(self._state.raised(self._reign.epoch))
 
     def _send(self, instruction: Send) -> None:
         try:
@@ -320,7 +335,7 @@ def local_workers(count: int) -> list[str]:
 
 def _lock_folder(folder: Path) -> int:
     """Hold the folder for this process; the lock goes with the process, however it ends."""
-    lock = _private(str(folder / "coordinator.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    lock = os.open(folder / "coordinator.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -330,20 +345,3 @@ def _lock_folder(folder: Path) -> int:
             "or stop that one"
         ) from error
     return lock
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _count_epoch(path: Path) -> int:
-    """Return one more than the last coordinator's epoch, and keep it."""
-    try:
-        last = int(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        last = 0
-    fresh = path.with_suffix(".new")
-    with open(fresh, "w", encoding="utf-8", opener=_private) as file:
-        file.write(str(last + 1))
-    fresh.replace(path)
-    return last + 1

@@ -32,6 +32,9 @@ HUNG_AFTER_S: Final = 10.0
 #: How long a started or adopted worker may take to register: an interpreter's start on a busy machine.
 REGISTER_WITHIN_S: Final = 30.0
 
+#: What a Lease has room for.
+MAX_EPOCH: Final = (1 << 31) - 1
+
 #: How long workers serve on without a coordinator before they end.
 ORPHAN_AFTER_S: Final = 60.0
 
@@ -81,12 +84,20 @@ class TellWorker:
     back: bool
 
 
-Instruction: TypeAlias = Send | Notify | NotifyAll | TellHits | Replace | TellWorker
+@dataclass(frozen=True, slots=True)
+class RaiseEpoch:
+    """Let this reign have this number, if it is still ours to number; `raised` tells that it has."""
+
+    epoch: int
+
+
+Instruction: TypeAlias = Send | Notify | NotifyAll | TellHits | Replace | TellWorker | RaiseEpoch
 
 
 @dataclass(slots=True)
 class _Worker:
     life: str = ""  #: empty until it registered
+    greeted: str = ""  #: the last life that was welcomed here, also when it is lost
     heard_at: float | None = None  #: or since when it is waited for; None before the first tick
     synced: bool = False  #: confirmed the last Sync; only then absence from desired means gone
     missed: bool = False  #: something it reported was lost
@@ -326,8 +337,13 @@ class FleetState:
             why = f"it speaks message version {report.version}, this coordinator {m.VERSION}"
             yield Replace(report.worker, why)
             return
+        # who comes with our own number, and not from us, obeyed another who counted as far
+        if report.epoch > self.epoch - (report.life != worker.greeted):
+            yield from self._outranked(report)
+            return
         worker.lost = worker.lost or worker.life not in {"", report.life}
         worker.life, worker.heard_at, worker.synced = report.life, now, False
+        worker.greeted = report.life
         worker.held = frozenset(report.clusters)
         welcome = m.Welcome(
             self.epoch, self.installation, ORPHAN_AFTER_S, workers=tuple(self._workers)
@@ -335,6 +351,26 @@ class FleetState:
         yield Send(report.worker, welcome)
         if self.begun:
             yield from self._sync(report.worker)
+
+    def _outranked(self, report: m.Register) -> Iterator[Instruction]:
+        """A worker obeyed a later reign: the count of reigns was lost, or ours is over.
+
+        Whoever keeps the count finds out which it is. The worker goes on introducing itself until then.
+        """
+        if report.epoch >= MAX_EPOCH:
+            yield Replace(report.worker, f"it knows of epoch {report.epoch}, which is the last")
+        else:
+            yield RaiseEpoch(report.epoch + 1)
+
+    def raised(self, epoch: int) -> Iterator[Instruction]:
+        """This reign has another number now: what is under way in the old one is asked for again."""
+        if epoch <= self.epoch:
+            return
+        self.epoch = epoch
+        if self.begun:
+            for name, worker in self._workers.items():
+                if worker.life:
+                    yield from self._sync(name)
 
     def _reported(self, worker: _Worker, report: m.Report) -> Iterator[Instruction]:
         match report:

@@ -395,7 +395,8 @@ class WorkerState:
     def register(self) -> Instruction:
         """Introduce this worker to whoever is coordinator now."""
         self._registered_at = self._steady()
-        return Send(m.Register(self.name, self.life, self.pid, clusters=tuple(self.clusters)))
+        clusters = tuple(self.clusters)
+        return Send(m.Register(self.name, self.life, self.pid, clusters=clusters, epoch=self.epoch))
 
     def out_of_step(self) -> None:
         """A command was lost or a report could not be sent: register again, so that a Sync follows."""

@@ -16,7 +16,7 @@ from capim.api.gvk import NamespacedName
 from capim.api.workload import ClusterSpec, ListenerStatus, MachineProgress, MachineSpec
 
 #: Raised with every change of a message's fields; a coordinator refuses a worker of another version.
-VERSION = 6
+VERSION = 7
 
 
 # --- coordinator to worker -------------------------------------------------------------------------
@@ -140,6 +140,7 @@ class Register:
     pid: int
     version: int = VERSION
     clusters: tuple[NamespacedName, ...] = ()  #: what it holds already
+    epoch: int = -1  #: the newest it knows; it takes nothing from an older one
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,11 +120,23 @@ class LeaderElector:
         self._rng = rng
         self._observed = Observation()
         self._lease: JsonObject | None = None
+        self._lowest = 0  #: the next renewal makes the number of this reign at least that
+        self._renewed = asyncio.Event()
 
     @property
     def epoch(self) -> int:
         """The number of this reign; valid once `acquire` has returned."""
         return int(self._lease["spec"]["leaseTransitions"]) if self._lease else 0
+
+    async def raise_to(self, epoch: int) -> None:
+        """Wait until a renewal has written that this reign's number is at least this.
+
+        It is for `hold` to do: it alone writes the Lease, and ends the process when another has it.
+        """
+        self._lowest = max(self._lowest, epoch)
+        while self.epoch < epoch:
+            self._renewed.clear()
+            await self._renewed.wait()
 
     async def acquire(self) -> None:
         """Wait until this process leads."""
@@ -183,12 +195,14 @@ class LeaderElector:
         spec = taken(
             lease or self._lease, self._identity, self._terms.lease_duration_s, self._clock()
         )
+        spec["leaseTransitions"] = max(spec["leaseTransitions"], self._lowest)
         if lease is None:
             self._lease = await create_lease(self._client, self._namespace, spec)
         else:
             self._lease = await self._client.update(
                 LEASES, self._namespace, LEASE_NAME, dict(lease, spec=spec)
             )
+        self._renewed.set()
         return True
 
 

@@ -64,7 +64,7 @@ class Holder:
 
     async def start(self) -> None:
         """Run the workers and wait until they hold and serve everything."""
-        await self.fleet.start(installation="bench", epoch=None)
+        await self.fleet.start(installation="bench", reign=None)
         for number, spec in enumerate(self._clusters()):
             self.fleet.set_cluster(f"worker-{number % self._options.workers}", spec)
             self._missing.add((spec.key, None))

@@ -62,7 +62,7 @@ class Held:
 
     async def start(self) -> None:
         """Run the workers and fill them."""
-        await self.fleet.start(installation="restart", epoch=None)
+        await self.fleet.start(installation="restart", reign=None)
         for number, spec in enumerate(self.specs):
             self.fleet.set_cluster(f"worker-{number % self.options.workers}", spec)
             for name in ("cp-0", "w-0", "w-1", "w-2"):

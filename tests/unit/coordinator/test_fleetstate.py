@@ -19,11 +19,14 @@ from capim.api.workload import (
 from capim.messaging import envelope as m
 from coordinator.fleetstate import (
     HUNG_AFTER_S,
+    MAX_EPOCH,
+    ORPHAN_AFTER_S,
     REGISTER_WITHIN_S,
     FleetState,
     Instruction,
     Notify,
     NotifyAll,
+    RaiseEpoch,
     Replace,
     Send,
     TellWorker,
@@ -389,3 +392,51 @@ def test_a_confirmation_of_an_older_epoch_does_not_count(fleet: Fleet) -> None:
     fleet.register()
     assert fleet.report(m.Synced(W0, "life", 6)) == []
     assert not fleet.state.worker_ready(W0)
+
+
+@pytest.mark.parametrize(
+    ("known", "asked"),
+    [
+        pytest.param(-1, [], id="none"),
+        pytest.param(6, [], id="the-reign-before"),
+        pytest.param(7, [RaiseEpoch(8)], id="another-with-our-number"),
+        pytest.param(9, [RaiseEpoch(10)], id="a-later-one"),
+    ],
+)
+def test_a_worker_that_obeyed_a_later_reign_is_not_commanded_before_ours_is_later(
+    fleet: Fleet, known: int, asked: list[Instruction]
+) -> None:
+    fleet.do(fleet.state.begin())
+    register = m.Register(W0, "life", 1, epoch=known)
+    found = fleet.report(register)
+    assert [one for one in found if isinstance(one, RaiseEpoch)] == asked
+    assert bool(asked) is (not [one for one in found if isinstance(one, Send)])
+
+
+def test_a_raised_reign_asks_every_worker_for_its_shard_again(fleet: Fleet) -> None:
+    fleet.running()
+    fleet.do(fleet.state.raised(10))
+    synced = {
+        one.worker: one.command for one in fleet.do(fleet.state.raised(11)) if isinstance(one, Send)
+    }
+    assert {worker: command.epoch for worker, command in synced.items()} == {W0: 11, W1: 11}
+    assert all(isinstance(command, m.Sync) for command in synced.values())
+    assert not fleet.state.worker_ready(W0)
+    assert fleet.do(fleet.state.raised(10)) == [], "a reign's number never goes back"
+    # the one for whom it was raised introduces itself again
+    welcome, _sync = fleet.report(m.Register(W0, "another", 1, epoch=10))
+    assert isinstance(welcome, Send)
+    assert welcome.command.epoch == 11
+
+
+def test_a_worker_that_connects_again_is_no_reason_to_raise_anything(fleet: Fleet) -> None:
+    fleet.running()
+    fleet.state.lost(W0, NOW)
+    assert fleet.report(m.Register(W0, "life", 1, epoch=7))[0] == Send(
+        W0, m.Welcome(7, "i", ORPHAN_AFTER_S, (W0, W1))
+    )
+
+
+def test_a_number_that_leaves_no_later_one_costs_its_worker(fleet: Fleet) -> None:
+    (instruction,) = fleet.report(m.Register(W0, "life", 1, epoch=MAX_EPOCH))
+    assert isinstance(instruction, Replace)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from capim.aio.clock import ManualClock, wall_clock
+from capim.aio.tasks import TaskScope
 from coordinator.kube.leader import (
     LEASE_NAME,
     LEASES,
@@ -143,6 +144,40 @@ def test_a_lease_deleted_under_its_leader_is_made_again_with_the_same_number() -
             api.group.delete(api.resource(LEASES), "default", LEASE_NAME)
             assert await leader._try()
             assert leader.epoch == 2
+
+    asyncio.run(scenario())
+
+
+def test_a_reign_gets_a_higher_number_with_its_next_renewal() -> None:
+    async def scenario() -> None:
+        api = KubeApi()
+        async with serve(api) as client, TaskScope() as scope:
+            leader = elector(client, "one")
+            await leader.acquire()
+            scope.spawn(leader.hold(), name="hold")
+            await leader.raise_to(9)
+            assert leader.epoch == 9
+            assert api.read(LEASES, LEASE_NAME)["spec"]["leaseTransitions"] == 9
+            await leader.raise_to(4)
+            assert leader.epoch == 9
+
+    asyncio.run(scenario())
+
+
+def test_a_reign_that_is_over_gets_no_higher_number() -> None:
+    async def scenario() -> None:
+        api, clock = KubeApi(), ManualClock(NOW)
+        async with serve(api) as client, TaskScope() as scope:
+            first, second = elector(client, "one"), elector(client, "two", clock)
+            await first.acquire()
+            assert not await second._try()
+            clock.advance(QUICK.lease_duration_s)
+            assert await second._try()
+            raising = scope.spawn(first.raise_to(9), name="raise")
+            with pytest.raises(LeadershipLostError, match="another coordinator"):
+                await first.hold()
+            assert not raising.done()
+            assert (first.epoch, second.epoch) == (1, 2)
 
     asyncio.run(scenario())
 

@@ -68,7 +68,7 @@ class Running:
         self.fleet.on_synced = self._changed.set
 
     async def start(self) -> None:
-        await self.fleet.start(installation="i", epoch=None)
+        await self.fleet.start(installation="i", reign=None)
         self.fleet.set_cluster(self.worker, self.spec)
         self.fleet.set_machine(machine("cp", control_plane=True))
         self.fleet.set_machine(machine("w", control_plane=False))
@@ -183,10 +183,13 @@ def coordinator(folder: Path, port: int, *, workers: int = 0) -> Iterator[None]:
             first.kill()
 
 
-def test_a_worker_outlives_its_coordinator_and_is_adopted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("counted", [True, False], ids=["counted", "count-lost"])
+def test_a_worker_outlives_its_coordinator_and_is_adopted(tmp_path: Path, counted: bool) -> None:
     port = free_port()
     with coordinator(tmp_path, port):
         pass
+    if not counted:
+        (tmp_path / "epoch").unlink()
 
     async def scenario() -> None:
         async with TaskScope() as scope:
@@ -197,6 +200,7 @@ def test_a_worker_outlives_its_coordinator_and_is_adopted(tmp_path: Path) -> Non
                 await second.until(second.up)
                 assert second.worker_pid() == pid
                 assert await second.node_uids() == before
+                assert (tmp_path / "epoch").read_text() == "2"
             finally:
                 await second.fleet.stop()
         assert lock_holder(tmp_path / "worker-0.lock") is None
@@ -254,7 +258,7 @@ def test_two_coordinators_do_not_share_a_folder(tmp_path: Path) -> None:
         async with running(tmp_path), TaskScope() as scope:
             other = Fleet(Options(str(tmp_path)), steady_clock, scope)
             with pytest.raises(ValueError, match="in use by another coordinator"):
-                await other.start(installation="i", epoch=None)
+                await other.start(installation="i", reign=None)
 
     asyncio.run(scenario())
 
