@@ -246,6 +246,8 @@ class Worker:
                     complete=instruction.complete,
                     elsewhere=instruction.elsewhere,
                 )
+            case i.LetGo() if self._journal is not None:
+                await self._journal.let_go(instruction.cluster)
             case i.LetGo():
                 instruction.cluster.let_go()
             case i.End():

@@ -61,7 +61,7 @@ class DropListener:
 
 @dataclass(frozen=True, slots=True)
 class LetGo:
-    """Free what a cluster held, now that nobody can ask for it any more."""
+    """Free what a cluster held, now that nobody can ask for it, as soon as it is written down."""
 
     cluster: WorkloadCluster
 

@@ -239,6 +239,12 @@ class Journal:
         self.touch(cluster)
         self._clusters.pop(cluster.spec.uid, None)
 
+    async def let_go(self, cluster: WorkloadCluster) -> None:
+        """Free what a dropped cluster held once that is written down; while nothing can be, it is kept."""
+        await self.settle()
+        if not self.broken:
+            cluster.let_go()
+
     def forget(self, uid: str) -> None:
         """Remove what is written down of a cluster that is not to come back."""
         journal = self._clusters.pop(uid, None)

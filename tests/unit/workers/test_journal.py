@@ -145,6 +145,28 @@ def test_nothing_is_written_of_a_cluster_that_is_forgotten(tmp_path: Path) -> No
         assert database.execute("SELECT count(*) FROM frame").fetchone() == (0,)
 
 
+def test_a_cluster_that_is_given_away_is_freed_when_its_last_changes_are_written_down(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "w.journal"
+
+    async def first(journal: j.Journal) -> None:
+        cluster = started(journal.build(spec(), make))
+        write(cluster, "a")
+        journal.touch(cluster)
+        await asyncio.sleep(0)  # a commit is under way; what follows is for the next one
+        write(cluster, "b")
+        journal.drop(cluster)
+        await journal.let_go(cluster)
+        assert len(cluster.group.history) == 0
+
+    async def second(journal: j.Journal) -> None:
+        assert names(journal.build(spec(), make)) == ["a", "b"]
+
+    run(path, first)
+    run(path, second)
+
+
 def test_a_worker_writes_nothing_more_of_a_cluster_that_it_is_to_remove(tmp_path: Path) -> None:
     path = tmp_path / "w.journal"
 
