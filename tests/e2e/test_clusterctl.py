@@ -313,7 +313,8 @@ def test_describe_cluster(management: Management) -> None:
 def test_the_service_accounts_rights_are_enough_and_few(management: Management) -> None:
     """CAPIM has run with its service account's rights alone: it missed none and used all it can here.
 
-    For a while it elects a leader, has another host, and lets nobody in unasked; then all is as before.
+    For a while it elects a leader, has another host, lets nobody in unasked, and a fault is declared;
+    then all is as before.
     """
     flags = ("--leader-elect", "--insecure-diagnostics=false", "--advertise-host=localhost")
     management.capim.restart(flags=flags)
@@ -321,6 +322,7 @@ def test_the_service_accounts_rights_are_enough_and_few(management: Management) 
     assert _scraped(management) == 403
     management.capim.restart()
     wait_until(lambda: _served_elsewhere(management, "127.0.0.1"), 60, "the host as before")
+    _declare_a_fault(management)
     assert "orbidden" not in management.capim.log.read_text()
     used = management.source.used_rights("capim-system:capim-manager")
     granted = {
@@ -330,6 +332,29 @@ def test_the_service_accounts_rights_are_enough_and_few(management: Management) 
         for right in _rights(rule)
     }
     assert granted - used <= _FOR_OTHER_DAYS
+
+
+def _declare_a_fault(management: Management) -> None:
+    """Let a cluster be slow, until CAPIM says of the fault that it acts."""
+    kube, namespace = management.source.kube, management.fleet.namespace
+    path = f"/apis/infrastructure.cluster.x-k8s.io/v1alpha1/namespaces/{namespace}/inmemoryfaults"
+    slow = {
+        "apiVersion": "infrastructure.cluster.x-k8s.io/v1alpha1",
+        "kind": "InMemoryFault",
+        "metadata": {"name": "slow", "namespace": namespace},
+        "spec": {
+            "clusters": {"names": ["classy"]},
+            "apiServer": {"effect": "Latency", "latency": "1ms"},
+        },
+    }
+    kube.request("POST", path, slow)
+
+    def acts() -> list[str]:
+        phase = kube.request("GET", f"{path}/slow").get("status", {}).get("phase")
+        return [] if phase == "Active" else [f"the fault is {phase}"]
+
+    wait_until(acts, 60, "the fault acts")
+    kube.request("DELETE", f"{path}/slow")
 
 
 def _served_elsewhere(management: Management, host: str) -> list[str]:
