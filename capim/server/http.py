@@ -102,6 +102,7 @@ class HttpConnection(asyncio.Protocol):
         )
         self._after_upgrade = b""
         self._closing = False
+        self._lingering = 0  #: bytes of a refused body that are still taken, and thrown away
         self._pumping = False
         self._write_paused = False
         self._read_paused = False
@@ -140,6 +141,8 @@ class HttpConnection(asyncio.Protocol):
         if self._session is not None:
             self._session.receive_data(data)
             return
+        if self._lingering:
+            self._discard(len(data))
         if self._refusal is not None or self._closing:
             return  # whatever follows a refused request means nothing
         if self._upgrading:
@@ -244,7 +247,10 @@ class HttpConnection(asyncio.Protocol):
         if self._is_busy():
             return
         self._sweeps += 1
-        if not self._begun or self._in_head:
+        if self._lingering:
+            if self._sweeps > head_sweeps:
+                self._discard(self._lingering)
+        elif not self._begun or self._in_head:
             if self._sweeps > (head_sweeps if self._begun else idle_sweeps):
                 self.close()
         elif self._sweeps > body_sweeps:
@@ -449,7 +455,10 @@ class HttpConnection(asyncio.Protocol):
             response, self._refusal = self._refusal, None
             length = b"Content-Length: %d\r\n" % len(response.body)
             self._transport.write(self._head(response, length, keep_alive=False) + response.body)
-            self._finished(keep_alive=False)
+            if response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                self._linger(self._transport)
+            else:
+                self._finished(keep_alive=False)
         elif self._pace is not None:
             if self._ready or self._pace.late:
                 self._pace.line_up()
@@ -470,6 +479,24 @@ class HttpConnection(asyncio.Protocol):
                 self._pace.line_up()
             else:
                 asyncio.get_running_loop().call_soon(self._pump)
+
+    def _linger(self, transport: asyncio.Transport) -> None:
+        """Let a client that is still sending a refused body come to read the answer.
+
+        To close with input unread resets the connection, and the answer is lost with it.
+        """
+        self._closing = True
+        self._lingering = BODY_LIMIT_BYTES
+        self._sweeps = 0
+        if self._read_paused:
+            self._read_paused = False
+            transport.resume_reading()
+
+    def _discard(self, size: int) -> None:
+        """Close when enough of a refused body came."""
+        self._lingering = max(0, self._lingering - size)
+        if not self._lingering:
+            self._finished(keep_alive=False)
 
     def _stream_ended(self, exchange: Exchange) -> None:
         self._stream = None

@@ -149,16 +149,6 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
         pytest.param(LONG_HEADER, 431, id="header-without-end"),
         pytest.param(MANY_HEADERS + b"\r\n", 431, id="too-many-headers"),
         pytest.param(LONG_HEADER + b"\r\n\r\n", 431, id="header-too-long"),
-        pytest.param(
-            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + HUGE + b"\r\n\r\n",
-            413,
-            id="announced-body",
-        ),
-        pytest.param(
-            CHUNKED + b"%x\r\n" % (BODY_LIMIT_BYTES + 1) + b"a" * (BODY_LIMIT_BYTES + 1),
-            413,
-            id="chunked-body",
-        ),
     ],
 )
 def test_what_breaks_a_limit_is_refused_and_closed(
@@ -169,6 +159,39 @@ def test_what_breaks_a_limit_is_refused_and_closed(
     assert client.transport.closed
     assert echo.seen == []
     assert client.send(GET) == []
+
+
+TOO_LARGE = [
+    pytest.param(
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + HUGE + b"\r\n\r\n", id="announced"
+    ),
+    pytest.param(
+        CHUNKED + b"%x\r\n" % (BODY_LIMIT_BYTES + 1) + b"a" * (BODY_LIMIT_BYTES + 1), id="chunked"
+    ),
+]
+
+
+@pytest.mark.parametrize("data", TOO_LARGE)
+def test_who_sends_too_large_a_body_comes_to_read_the_answer(
+    client: MemoryClient, echo: Echo, data: bytes
+) -> None:
+    (answer,) = client.send(data)
+    assert answer.status == 413
+    assert client.send(b"a" * (BODY_LIMIT_BYTES - 1)) == []
+    assert not client.transport.is_closing()
+    assert client.send(GET) == []
+    assert client.transport.closed
+    assert echo.seen == []
+
+
+@pytest.mark.parametrize("data", TOO_LARGE)
+def test_who_sends_too_large_a_body_slowly_is_closed_in_time(
+    client: MemoryClient, data: bytes
+) -> None:
+    client.send(data)
+    for _ in range(2):
+        client.connection.sweep(head_sweeps=1, body_sweeps=9, idle_sweeps=9)
+    assert client.transport.closed
 
 
 def test_requests_before_a_broken_one_are_answered(client: MemoryClient) -> None:
