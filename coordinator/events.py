@@ -24,7 +24,8 @@ COMPONENT: Final = "capim-manager"
 
 #: What is told again within this time is counted, and written when it is told after it.
 QUIET_S: Final = 30.0
-#: Events that are remembered, so that a repetition is known as one.
+#: Events that are remembered, so that a repetition is known as one: as long as client-go does, and so many.
+_REMEMBERED_S: Final = 600.0
 _REMEMBERED: Final = 2048
 _GRAVE: Final = frozenset({"Warning", "Error"})
 
@@ -114,6 +115,7 @@ class _Told:
     name: str  #: of the Event
     count: int
     written_at: float
+    at: float  #: last told
 
 
 class Write(NamedTuple):
@@ -135,14 +137,14 @@ class EventBook:
 
     def enter(self, note: Note, now: float) -> Write | None:
         """Return what to write for a note, or None for a repetition that comes too soon."""
+        self._forget(now)
         key = (note.obj["metadata"]["uid"], note.reason, note.message)
         told = self._told.get(key)
         if told is None:
-            told = self._told[key] = _Told(_event_name(note, now), 0, now - QUIET_S)
-            if len(self._told) > _REMEMBERED:
-                self._told.popitem(last=False)
+            told = self._told[key] = _Told(_event_name(note, now), 0, now - QUIET_S, now)
         self._told.move_to_end(key)
         told.count += 1
+        told.at = now
         if now - told.written_at < QUIET_S:
             return None
         told.written_at = now
@@ -150,6 +152,14 @@ class EventBook:
         again = {name: body[name] for name in ("count", "lastTimestamp")}
         patch = again if told.count > 1 else None
         return Write(body["metadata"]["namespace"], told.name, patch, body)
+
+    def _forget(self, now: float) -> None:
+        """Drop what was last told long ago, and make room for one more."""
+        while self._told:
+            oldest = next(iter(self._told.values()))
+            if now - oldest.at <= _REMEMBERED_S and len(self._told) < _REMEMBERED:
+                return
+            self._told.popitem(last=False)
 
 
 def _event_name(note: Note, now: float) -> str:

@@ -111,6 +111,16 @@ def test_only_so_many_are_remembered() -> None:
     assert len(book._told) == 2048
 
 
+def test_what_was_last_told_long_ago_is_forgotten() -> None:
+    book = EventBook("pod-1")
+    for number, minute in enumerate((0, 4, 9, 12)):
+        book.enter(Note(cluster(), "A", str(number % 2)), NOW + 60 * minute)
+    assert [key[2] for key in book._told] == ["0", "1"]
+    write = book.enter(Note(cluster(), "A", "0"), NOW + 60 * 21)
+    assert write is not None
+    assert (write.patch is None, next(iter(book._told))[2]) == (True, "1")
+
+
 def recorded(use: Callable[[KubeApi, Recorder, list[float]], Any]) -> KubeApi:
     """Let a recorder run on a clock of its own while `use` takes notes, and return the API."""
     api, clock = KubeApi(), [NOW]
