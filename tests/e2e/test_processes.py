@@ -10,6 +10,7 @@ import pytest
 import urllib3
 
 from tests.e2e import processes
+from tests.e2e.fleet import CLUSTER_LABEL
 from tests.e2e.kube import Kube, KubeError, wait_until
 
 if TYPE_CHECKING:
@@ -35,17 +36,23 @@ class _Picture:
 # urllib3 drops a socket unclosed when its peer dies during the handshake
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_crashes(fleet: Fleet, capim: CapimProvider, request: pytest.FixtureRequest) -> None:
-    """Neither a worker's nor the coordinator's crash costs a machine, an endpoint or a Node."""
+    """Neither a worker's nor the coordinator's crash costs a machine, an endpoint or a Node.
+
+    Without a journal what a worker held is rebuilt, delays are not waited for again, and a health check
+    that is quick to judge finds nothing to replace.
+    """
     fleet.apply_class()
     for name in _NAMES:
         fleet.create(name, fleet.size(1, _WORKERS))
     fleet.wait_running(_NAMES, fleet.size(1, _WORKERS))
+    _watch_health(fleet, "one")
+    _make_starts_slow(fleet, "one")
     clients = {name: fleet.workload(name) for name in _NAMES}
     before, events = _picture(fleet, clients), _unhealthy_events(fleet)
 
-    victim = capim.workers()[0]
-    processes.kill(victim)
-    _assert_back(clients)
+    for victim in capim.workers():
+        processes.kill(victim)
+        _assert_back(clients)
     capim.kill_coordinator()
     _assert_back(clients)
     capim.start()
@@ -54,6 +61,7 @@ def test_crashes(fleet: Fleet, capim: CapimProvider, request: pytest.FixtureRequ
     _assert_quiet(fleet, events, request.config.getoption("--quiet-time"))
     assert _picture(fleet, clients) == before
     fleet.wait_running(_NAMES, fleet.size(1, _WORKERS))
+    fleet.kube.delete("MachineHealthCheck", fleet.namespace, "one")
     # what runs can still change
     fleet.resize("one", fleet.size(1, _WORKERS + 1))
     fleet.wait_running(["one"], fleet.size(1, _WORKERS + 1))
@@ -87,6 +95,48 @@ def test_journal(fleet: Fleet, capim: CapimProvider) -> None:
     assert fleet.uids("kept") == machines
     fleet.delete(["kept"])
     capim.restart()
+
+
+def _watch_health(fleet: Fleet, name: str) -> None:
+    """Let Cluster API replace every machine of a cluster that looks unhealthy for a few seconds."""
+    unhealthy = [
+        {"type": "Ready", "status": status, "timeout": "5s"} for status in ("Unknown", "False")
+    ]
+    document: JsonObject = {
+        "apiVersion": "cluster.x-k8s.io/v1beta1",
+        "kind": "MachineHealthCheck",
+        "metadata": {"name": name},
+        "spec": {
+            "clusterName": name,
+            "selector": {"matchLabels": {CLUSTER_LABEL: name}},
+            "unhealthyConditions": unhealthy,
+            "maxUnhealthy": "100%",
+            "nodeStartupTimeout": "30s",
+        },
+    }
+    fleet.kube.create(document, fleet.namespace)
+
+    def missing() -> list[str]:
+        found = fleet.kube.get("MachineHealthCheck", fleet.namespace, name).get("status", {})
+        healthy = found.get("currentHealthy", 0)
+        return [] if healthy == _NODES else [f"{healthy} of {_NODES} machines are healthy"]
+
+    wait_until(missing, 60, f"a health check of {name}")
+
+
+def _make_starts_slow(fleet: Fleet, name: str) -> None:
+    """Give machines that run delays which, waited for again, would keep their cluster away for long."""
+    slow = {"provisioning": {"startupDuration": "10m"}}
+    behaviour = dict.fromkeys(("vm", "node", "apiServer", "etcd"), slow)
+    found = fleet.kube.list("InMemoryMachine", fleet.namespace, labels=f"{CLUSTER_LABEL}={name}")
+    assert len(found) == _NODES
+    for machine in found:
+        fleet.kube.patch(
+            "InMemoryMachine",
+            fleet.namespace,
+            machine["metadata"]["name"],
+            {"spec": {"behaviour": behaviour}},
+        )
 
 
 def _contents(kube: Kube) -> dict[str, JsonObject]:
