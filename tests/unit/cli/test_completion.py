@@ -9,6 +9,13 @@ from capim.cli import main
 SHELLS = ("bash", "zsh", "fish")
 
 
+def test_help_keeps_names_and_summaries_apart() -> None:
+    lines = main.usage().splitlines()
+    for name, command in main.COMMANDS.items():
+        (line,) = (it for it in lines if it.strip().startswith(f"{name} "))
+        assert line.split(maxsplit=1)[1] == command.summary
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_script_asks_capim(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["completion", shell]) == 0

@@ -132,6 +132,14 @@ def test_a_cluster_comes_up_and_answers(tmp_path: Path) -> None:
             assert set(await one.node_uids()) == {"cp", "w"}
             views = await one.fleet.query("listeners")
             assert str(one.spec.port) in views["worker-0"].decode()
+            shard = json.loads((await one.fleet.query("shard"))["worker-0"])
+            counted = ("clusters", "machines", "openListeners")
+            assert [shard[name] for name in counted] == [1, 2, 1]
+            assert shard["pid"] == one.worker_pid()
+            assert shard["clusterLimit"] > 0
+            scraped = (await one.fleet.query("metrics"))["worker-0"].decode()
+            assert "capim_machines 2.0" in scraped
+            assert 'capim_worker_resident_memory_bytes{worker="worker-0"}' in scraped
 
     asyncio.run(scenario())
 
@@ -139,10 +147,14 @@ def test_a_cluster_comes_up_and_answers(tmp_path: Path) -> None:
 def test_a_killed_worker_comes_back_with_the_same_nodes_on_the_same_port(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running(tmp_path) as one:
+            told: list[tuple[str, bool]] = []
+            one.fleet.on_worker = lambda worker, back: told.append((worker, back))
             before, pid = await one.node_uids(), one.worker_pid()
             os.kill(pid, signal.SIGKILL)
             await one.until(lambda: one.worker_pid() != pid and one.up())
             assert await one.node_uids() == before
+            # the loss is told with a heartbeat, unless it is over by then
+            assert told[-1] == ("worker-0", True)
 
     asyncio.run(scenario())
 
