@@ -30,6 +30,7 @@ from coordinator.controllers.clusterplan import ClusterPlanner
 from coordinator.controllers.objects import cluster_api_version, make_objects
 from coordinator.controllers.wiring import Controllers, Limits
 from coordinator.diagnostics import Metrics
+from coordinator.draining import wishes_of
 from coordinator.fleet import Fleet
 from coordinator.fleetmetrics import FleetMetrics
 from coordinator.kube import config, leader
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from capim.api.gvk import NamespacedName
     from capim.api.meta import JsonObject
     from coordinator.controllers.objects import Objects
+    from coordinator.draining import Drainer
     from coordinator.kube.dispatch import Dispatcher
     from coordinator.options import Options
 
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 _START_RETRY_S: Final = 5.0
+#: where nobody renews a Lease, which reads it
+_WISHES_EVERY_S: Final = 5.0
 
 
 class Manager:
@@ -129,9 +133,31 @@ class Manager:
         self._fleet_started = True
         await self._insist(controllers.restore)
         self._controllers = controllers
+        await self._insist(lambda: self._follow_wishes(controllers.drainer, namespace))
         self._readiness.workers = self._fleet.workers
         controllers.start()
         _log.info("reconciling", installation=installation, cluster_api=version)
+
+    async def _follow_wishes(self, drainer: Drainer, namespace: str) -> None:
+        """Do what people want of workers, as the Lease says it: now, and whenever it changes."""
+        await self._read_wishes(drainer, namespace)
+        if self._elector is not None:
+            self._elector.on_renewed = lambda lease: drainer.wish(wishes_of(lease))
+        else:
+            self._scope.spawn(self._keep_reading_wishes(drainer, namespace), name="wishes")
+
+    async def _keep_reading_wishes(self, drainer: Drainer, namespace: str) -> None:
+        while True:
+            await asyncio.sleep(_WISHES_EVERY_S)
+            try:
+                await self._read_wishes(drainer, namespace)
+            except APIError as error:
+                _log.warning("what is wanted of workers is not known", error=error.message)
+
+    async def _read_wishes(self, drainer: Drainer, namespace: str) -> None:
+        lease = await leader.get_lease(self._client, namespace)
+        if lease is not None:
+            drainer.wish(wishes_of(lease))
 
     def _make_controllers(self, objects: Objects, planner: ClusterPlanner) -> Controllers:
         options = self._options

@@ -17,9 +17,7 @@ import structlog
 
 from capim.messaging import envelope as m
 from capim.messaging.sockets import PeerBusyError, PeerGoneError, ipc_address
-from coordinator.fleetstate import (
-    PING_INTERVAL_S,
-    FleetState,
+from coordinator.fleetorders import (
     Instruction,
     Notify,
     NotifyAll,
@@ -29,6 +27,7 @@ from coordinator.fleetstate import (
     TellHits,
     TellWorker,
 )
+from coordinator.fleetstate import PING_INTERVAL_S, FleetState
 from coordinator.links import LinkOptions, Links
 from coordinator.reign import CountedReign
 from coordinator.supervisor import Supervisor
@@ -200,9 +199,17 @@ class Fleet:
 
     # --- desired state ---
 
-    def set_cluster(self, worker: str, spec: ClusterSpec) -> None:
-        """Desire a cluster on a worker."""
-        self._carry_out(self._state.set_cluster(worker, spec))
+    def set_cluster(self, worker: str, spec: ClusterSpec, *, settled: bool = True) -> None:
+        """Desire a cluster on a worker; `settled`: that it is there is noted."""
+        self._carry_out(self._state.set_cluster(worker, spec, settled=settled))
+
+    def moved(self, cluster: NamespacedName) -> bool:
+        """Say whether a cluster's new worker has it and waits to hear that this is noted."""
+        return self._state.moved(cluster)
+
+    def refusal(self, cluster: NamespacedName, uid: str) -> str:
+        """Return why a cluster could not leave its worker, for a person; empty: it was never refused."""
+        return self._state.refusal(cluster, uid)
 
     def set_machine(self, spec: MachineSpec) -> None:
         """Desire a machine in a cluster that was set."""

@@ -11,18 +11,28 @@ answer or by a whole Sync, sent after the removal, that no longer named the obje
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from capim.api.gvk import NamespacedName
-from capim.api.workload import ClusterSpec, MachineSpec
 from capim.messaging import envelope as m
+from coordinator.fleetorders import (
+    Notify,
+    NotifyAll,
+    RaiseEpoch,
+    Replace,
+    Send,
+    TellHits,
+    TellWorker,
+)
+from coordinator.moves import Desired, Moves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from capim.api.faults import Fault
-    from capim.api.workload import ListenerStatus, MachineProgress
+    from capim.api.workload import ClusterSpec, ListenerStatus, MachineProgress, MachineSpec
+    from coordinator.fleetorders import Instruction
 
 #: How often a worker is pinged, and after how much silence it counts as hung. A worker that builds a
 #: large shard answers between clusters, so ten silent beats mean it does not run its loop.
@@ -39,61 +49,6 @@ MAX_EPOCH: Final = (1 << 31) - 1
 ORPHAN_AFTER_S: Final = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send this command to this worker."""
-
-    worker: str
-    command: m.Command
-
-
-@dataclass(frozen=True, slots=True)
-class Notify:
-    """Tell the controllers that something about this cluster, or this machine of it, was reported."""
-
-    cluster: NamespacedName
-    machine: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Replace:
-    """Kill this worker's process: it hangs, or is of another version; the supervisor starts another."""
-
-    worker: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class NotifyAll:
-    """Tell the controllers that a worker confirmed its whole shard: what was not in it is gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class TellHits:
-    """Tell the controllers how often faults, by uid, have acted in a cluster since they were told."""
-
-    cluster: NamespacedName
-    hits: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TellWorker:
-    """Tell that this worker, which held its shard, is lost, or that it is back and holds it again."""
-
-    worker: str
-    back: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RaiseEpoch:
-    """Let this reign have this number, if it is still ours to number; `raised` tells that it has."""
-
-    epoch: int
-
-
-Instruction: TypeAlias = Send | Notify | NotifyAll | TellHits | Replace | TellWorker | RaiseEpoch
-
-
 @dataclass(slots=True)
 class _Worker:
     life: str = ""  #: empty until it registered
@@ -108,6 +63,8 @@ class _Worker:
     held: frozenset[NamespacedName] = frozenset()
     #: clusters of its shard that another worker may still hold: it is not told of them yet
     awaited: frozenset[NamespacedName] = frozenset()
+    #: name and uid of what it gave away and keeps
+    given: tuple[tuple[NamespacedName, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +74,6 @@ class _Going:
     worker: str
     uid: str
     after_sync: int  #: the number of the last Sync that may still have named the object
-
-
-@dataclass(slots=True)
-class _Cluster:
-    worker: str
-    spec: ClusterSpec
-    machines: dict[str, MachineSpec] = field(default_factory=dict)
 
 
 class FleetState:
@@ -136,7 +86,8 @@ class FleetState:
         #: set by the controllers: uids of all clusters there are, and whether these are all there can be
         self.living: Callable[[], tuple[Iterable[str], bool]] = lambda: ((), False)
         self._workers = {name: _Worker() for name in workers}
-        self._clusters: dict[NamespacedName, _Cluster] = {}
+        self.clusters: dict[NamespacedName, Desired] = {}
+        self._moves = Moves(self)
         self._faults: dict[NamespacedName, tuple[Fault, ...]] = {}
         self._going_clusters: dict[NamespacedName, _Going] = {}
         self._going_machines: dict[tuple[NamespacedName, str], _Going] = {}
@@ -165,7 +116,7 @@ class FleetState:
 
     def machine_gone(self, cluster: NamespacedName, name: str, uid: str) -> bool:
         """Say whether no worker can hold this machine any more."""
-        held = self._clusters.get(cluster)
+        held = self.clusters.get(cluster)
         spec = held.machines.get(name) if held else None
         if (spec is not None and spec.uid == uid) or (cluster, name) in self._going_machines:
             return False
@@ -173,7 +124,7 @@ class FleetState:
 
     def cluster_gone(self, cluster: NamespacedName, uid: str) -> bool:
         """Say whether no worker can hold this cluster any more."""
-        held = self._clusters.get(cluster)
+        held = self.clusters.get(cluster)
         if (held is not None and held.spec.uid == uid) or cluster in self._going_clusters:
             return False
         return self._confirmed(held.worker if held else None)
@@ -184,12 +135,34 @@ class FleetState:
 
     # --- told by the controllers ---
 
-    def set_cluster(self, worker: str, spec: ClusterSpec) -> Iterator[Instruction]:
-        """Desire a cluster on a worker; the same again changes nothing."""
-        held = self._clusters.get(spec.key)
-        if held is not None and (held.worker, held.spec) == (worker, spec):
-            return
-        if held is not None and held.worker != worker:
+    def moved(self, cluster: NamespacedName) -> bool:
+        """Say whether a cluster's new worker has it and waits to hear that this is noted."""
+        return self._moves.taken(cluster)
+
+    def refusal(self, cluster: NamespacedName, uid: str) -> str:
+        """Return why a cluster could not leave its worker, for a person; empty: it was never refused."""
+        return self._moves.refusal(cluster, uid)
+
+    def set_cluster(
+        self, worker: str, spec: ClusterSpec, *, settled: bool = True
+    ) -> Iterator[Instruction]:
+        """Desire a cluster on a worker, which is given it by the one before; the same again changes nothing.
+
+        Args:
+            worker: who is to have it.
+            spec: what it is to be.
+            settled: that it is on this worker is noted where the next coordinator reads it.
+        """
+        held = self.clusters.get(spec.key)
+        if held is not None and held.spec.uid == spec.uid:
+            if held.worker != worker or spec.key in self._moves:
+                if (held.worker, held.spec.port) != (worker, spec.port):
+                    self._listeners.pop(spec.key, None)
+                yield from self._moves.change(worker, spec, settled=settled)
+                return
+            if held.spec == spec:
+                return
+        elif held is not None and held.worker != worker:
             yield from self.remove_cluster(spec.key, held.spec.uid)
             held = None
         if held is None or held.spec.uid != spec.uid:
@@ -197,16 +170,27 @@ class FleetState:
         elif held.spec.port != spec.port:
             self._listeners.pop(spec.key, None)  # what was reported is about another port
         machines = held.machines if held is not None else {}
-        self._clusters[spec.key] = _Cluster(worker, spec, machines)
+        self.clusters[spec.key] = Desired(worker, spec, machines)
         self._going_clusters.pop(spec.key, None)
         if spec.key not in self._workers[worker].awaited:
-            yield from self._command(worker, m.EnsureCluster(self.epoch, spec))
-            if faults := self._faults.get(spec.key):
-                yield from self._command(worker, m.SetFaults(self.epoch, spec.key, faults))
+            yield from self._tell(spec.key)
+
+    def _tell(self, cluster: NamespacedName) -> Iterator[Instruction]:
+        held = self.clusters[cluster]
+        yield from self.command(held.worker, m.EnsureCluster(self.epoch, held.spec))
+        if faults := self._faults.get(cluster):
+            yield from self.command(held.worker, m.SetFaults(self.epoch, cluster, faults))
+
+    def ensure(self, cluster: NamespacedName) -> Iterator[Instruction]:
+        """Tell a cluster's worker all that it is to be."""
+        yield from self._tell(cluster)
+        held = self.clusters[cluster]
+        for machine in held.machines.values():
+            yield from self.command(held.worker, m.EnsureMachine(self.epoch, machine))
 
     def set_machine(self, spec: MachineSpec) -> Iterator[Instruction]:
         """Desire a machine in a cluster that was set before; the same again changes nothing."""
-        held = self._clusters.get(spec.cluster)
+        held = self.clusters.get(spec.cluster)
         if held is None or held.machines.get(spec.name) == spec:
             return
         progress = self._progress.get((spec.cluster, spec.name))
@@ -215,7 +199,7 @@ class FleetState:
         held.machines[spec.name] = spec
         self._going_machines.pop((spec.cluster, spec.name), None)
         if spec.cluster not in self._workers[held.worker].awaited:
-            yield from self._command(held.worker, m.EnsureMachine(self.epoch, spec))
+            yield from self.command(held.worker, m.EnsureMachine(self.epoch, spec))
 
     def set_faults(
         self, cluster: NamespacedName, faults: tuple[Fault, ...]
@@ -226,37 +210,38 @@ class FleetState:
         self._faults[cluster] = faults
         if not faults:
             del self._faults[cluster]
-        held = self._clusters.get(cluster)
+        held = self.clusters.get(cluster)
         if held is not None and cluster not in self._workers[held.worker].awaited:
-            yield from self._command(held.worker, m.SetFaults(self.epoch, cluster, faults))
+            yield from self.command(held.worker, m.SetFaults(self.epoch, cluster, faults))
 
     def remove_machine(self, cluster: NamespacedName, name: str, uid: str) -> Iterator[Instruction]:
         """Desire a machine no longer; `machine_gone` tells when its worker has let it go."""
-        held = self._clusters.get(cluster)
+        held = self.clusters.get(cluster)
         spec = held.machines.get(name) if held else None
         if held is None or spec is None or spec.uid != uid:
             return
         del held.machines[name]
         self._going_machines[cluster, name] = self._going(held.worker, uid)
-        yield from self._command(held.worker, m.RemoveMachine(self.epoch, cluster, name, uid))
+        yield from self.command(held.worker, m.RemoveMachine(self.epoch, cluster, name, uid))
 
     def remove_cluster(self, cluster: NamespacedName, uid: str) -> Iterator[Instruction]:
         """Desire a cluster and its machines no longer; `cluster_gone` tells when it is gone."""
-        held = self._clusters.get(cluster)
+        held = self.clusters.get(cluster)
         if held is None or held.spec.uid != uid:
             yield from self._tell_all_that_gone(cluster, uid)
             return
-        del self._clusters[cluster]
+        del self.clusters[cluster]
         self._going_clusters[cluster] = self._going(held.worker, uid)
         self._forget(cluster)
-        yield from self._command(held.worker, m.RemoveCluster(self.epoch, cluster, uid))
+        yield from self._moves.cancel(cluster, uid)
+        yield from self.command(held.worker, m.RemoveCluster(self.epoch, cluster, uid))
 
     def _tell_all_that_gone(self, cluster: NamespacedName, uid: str) -> Iterator[Instruction]:
         """A cluster that another coordinator placed is deleted: some worker may have it in its journal."""
         going = self._going_clusters.get(cluster)
         if going is None or going.uid != uid:
             for name in self._workers:
-                yield from self._command(name, m.RemoveCluster(self.epoch, cluster, uid))
+                yield from self.command(name, m.RemoveCluster(self.epoch, cluster, uid))
 
     def _going(self, worker: str, uid: str) -> _Going:
         return _Going(worker, uid, self._workers[worker].syncs)
@@ -273,36 +258,43 @@ class FleetState:
             if worker.life:
                 yield from self._sync(name)
 
-    def _command(self, worker: str, command: m.Command) -> Iterator[Instruction]:
+    def command(self, worker: str, command: m.Command) -> Iterator[Instruction]:
+        """Send, if the desired state is complete and the worker is there."""
         if self.begun and self._workers[worker].life:
             yield Send(worker, command)
 
     def _sync(self, name: str) -> Iterator[Instruction]:
         """Send a worker its shard, without what another holds: two would serve it, and one forget it."""
-        mine = {key for key, cluster in self._clusters.items() if cluster.worker == name}
+        mine = self._named_to(name)
         worker = self._workers[name]
-        worker.awaited = frozenset(mine & self._held_by_others(name))
+        self._moves.unsettled(name)
+        worker.awaited = frozenset(mine.keys() & self._held_by_others(name))
         worker.synced = worker.missed = False
         worker.syncs += 1
-        held = [self._clusters[key] for key in self._clusters if key in mine - worker.awaited]
+        held = [self.clusters[key] for key in mine if key not in worker.awaited]
         living, complete = self.living()
         yield Send(
             name,
             m.Sync(
                 self.epoch,
-                tuple(cluster.spec for cluster in held),
+                tuple(mine[cluster.spec.key] for cluster in held),
                 tuple(spec for cluster in held for spec in cluster.machines.values()),
                 worker.syncs,
-                tuple(sorted({*living, *(one.spec.uid for one in self._clusters.values())})),
+                tuple(sorted({*living, *(one.spec.uid for one in self.clusters.values())})),
                 complete,
-                tuple(one.spec.uid for one in self._clusters.values() if one.worker != name),
+                tuple(one.spec.uid for key, one in self.clusters.items() if key not in mine),
                 tuple(self._faults_of(held)),
             ),
         )
+        yield from self._moves.arrived(name, worker.given)
+        worker.given = ()
 
-    def _faults_of(
-        self, held: list[_Cluster]
-    ) -> Iterator[tuple[NamespacedName, tuple[Fault, ...]]]:
+    def _named_to(self, name: str) -> dict[NamespacedName, ClusterSpec]:
+        """Return the clusters of a worker's shard as it is to have them now."""
+        named = ((key, self._moves.named_to(key)) for key in self.clusters)
+        return {key: one[1] for key, one in named if one is not None and one[0] == name}
+
+    def _faults_of(self, held: list[Desired]) -> Iterator[tuple[NamespacedName, tuple[Fault, ...]]]:
         for one in held:
             if faults := self._faults.get(one.spec.key):
                 yield one.spec.key, faults
@@ -344,7 +336,7 @@ class FleetState:
         worker.lost = worker.lost or worker.life not in {"", report.life}
         worker.life, worker.heard_at, worker.synced = report.life, now, False
         worker.greeted = report.life
-        worker.held = frozenset(report.clusters)
+        worker.held, worker.given = frozenset(report.clusters), report.given
         welcome = m.Welcome(
             self.epoch, self.installation, ORPHAN_AFTER_S, workers=tuple(self._workers)
         )
@@ -375,30 +367,41 @@ class FleetState:
     def _reported(self, worker: _Worker, report: m.Report) -> Iterator[Instruction]:
         match report:
             case m.ListenerChanged():
-                yield from self._listener_changed(report.status)
+                if self._moves.concerns(report.status.cluster, report.worker):
+                    yield from self._listener_changed(report.status)
             case m.MachineProgressed():
                 yield from self._machine_progressed(report.progress)
-            case m.MachineGone():
-                key = (report.cluster, report.name)
-                if _is_of(self._going_machines.get(key), report):
-                    del self._going_machines[key]
-                    self._progress.pop(key, None)
-                    yield Notify(*key)
-            case m.ClusterGone():
-                if _is_of(self._going_clusters.get(report.cluster), report):
-                    del self._going_clusters[report.cluster]
-                    yield Notify(report.cluster)
+            case m.MachineGone() | m.ClusterGone():
+                yield from self._gone(report)
             case m.JournalsDamaged():
                 yield from self._journals_damaged(report)
+            case m.Given() | m.Taken():
+                yield from self._moves.reported(report)
             case m.Synced() if report.epoch == self.epoch:
-                worker.synced = report.number == worker.syncs
-                yield from self._confirm_removals(report)
-                if worker.synced:
-                    yield from self._back(report.worker)
-                    worker.held = frozenset()  # nothing but its shard now
-                    yield from self._hand_on()
+                yield from self._synced(worker, report)
             case _:
                 pass  # a Pong says only that the worker lives, which is noted already
+
+    def _gone(self, report: m.MachineGone | m.ClusterGone) -> Iterator[Instruction]:
+        if isinstance(report, m.ClusterGone):
+            if _is_of(self._going_clusters.get(report.cluster), report):
+                del self._going_clusters[report.cluster]
+                yield Notify(report.cluster)
+            return
+        key = (report.cluster, report.name)
+        if _is_of(self._going_machines.get(key), report):
+            del self._going_machines[key]
+            self._progress.pop(key, None)
+            yield Notify(*key)
+
+    def _synced(self, worker: _Worker, report: m.Synced) -> Iterator[Instruction]:
+        worker.synced = report.number == worker.syncs
+        yield from self._confirm_removals(report)
+        if worker.synced:
+            yield from self._back(report.worker)
+            worker.held = frozenset()  # nothing but its shard now
+            yield from self._hand_on()
+            yield from self._moves.go_on(report.worker)
 
     def _back(self, name: str) -> Iterator[Instruction]:
         worker = self._workers[name]
@@ -416,13 +419,13 @@ class FleetState:
             yield Notify(cluster)
 
     def _listener_changed(self, status: ListenerStatus) -> Iterator[Instruction]:
-        held = self._clusters.get(status.cluster)
+        held = self.clusters.get(status.cluster)
         if held is not None and (held.spec.uid, held.spec.port) == (status.uid, status.port):
             self._listeners[status.cluster] = status
             yield Notify(status.cluster)
 
     def _machine_progressed(self, progress: MachineProgress) -> Iterator[Instruction]:
-        held = self._clusters.get(progress.cluster)
+        held = self.clusters.get(progress.cluster)
         spec = held.machines.get(progress.name) if held else None
         if spec is not None and spec.uid == progress.uid:
             self._progress[progress.cluster, progress.name] = progress
@@ -472,6 +475,7 @@ class FleetState:
         worker.lost = worker.lost or bool(worker.life)
         worker.life, worker.synced, worker.heard_at = "", False, now
         worker.held = worker.awaited = frozenset()
+        self._moves.unsettled(name)
 
 
 def _is_of(going: _Going | None, report: m.MachineGone | m.ClusterGone) -> bool:

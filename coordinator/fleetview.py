@@ -43,8 +43,14 @@ class FleetView(Protocol):
     def workers(self) -> Sequence[WorkerView]:
         """Return the configured workers."""
 
-    def set_cluster(self, worker: str, spec: ClusterSpec) -> None:
-        """Desire a cluster on a worker; the same again changes nothing."""
+    def set_cluster(self, worker: str, spec: ClusterSpec, *, settled: bool = True) -> None:
+        """Desire a cluster on a worker; the same again changes nothing. `settled`: its place is noted."""
+
+    def moved(self, cluster: NamespacedName) -> bool:
+        """Say whether a cluster's new worker has it and waits to hear that this is noted."""
+
+    def refusal(self, cluster: NamespacedName, uid: str) -> str:
+        """Return why a cluster could not leave its worker, for a person; empty: it was never refused."""
 
     def set_machine(self, spec: MachineSpec) -> None:
         """Desire a machine in a cluster that was set; the same again changes nothing."""

@@ -1,8 +1,9 @@
 """Placement: which worker hosts which workload cluster. Pure.
 
-A cluster stays where it is for as long as its worker is configured. Its InMemoryCluster carries an
-annotation with the installation and the worker, so that a restarted coordinator finds it again; an
-annotation of another installation (the object was moved between management clusters) says nothing here.
+A cluster stays where it is for as long as its worker is configured, unless a person drains that one. Its
+InMemoryCluster carries an annotation with the installation and the worker, so that a restarted coordinator
+finds it again; an annotation of another installation (the object was moved between management clusters)
+says nothing here.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from capim.api.infrastructure import GROUP
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from capim.api.gvk import NamespacedName
 
@@ -50,7 +51,12 @@ class Placements:
         self.installation = installation
         self._workers = tuple(workers)
         self._placed: dict[NamespacedName, str] = {}
-        self._load: Counter[str] = Counter()
+        self._targets: dict[NamespacedName, str] = {}  #: where clusters that move are going
+        self._load: Counter[str] = Counter()  #: with those that are coming, without those that go
+        self.cordoned: frozenset[str] = frozenset()  #: they are given no cluster
+        self._immovable: set[NamespacedName] = set()
+        #: called when a cluster has arrived, or will not go: others may
+        self.on_arrived: Callable[[], None] = lambda: None
 
     def worker(self, cluster: NamespacedName) -> str | None:
         """Return the worker a cluster is on, or None when it was not placed."""
@@ -67,13 +73,64 @@ class Placements:
         """Return the cluster's worker: where it is, where it was, or the least loaded one."""
         worker = self._placed.get(cluster)
         if worker is None:
-            least = min(self._workers, key=lambda name: self._load[name])
-            worker = self.remembered(annotation) or least
+            worker = self.remembered(annotation) or self._least(self._open() or self._workers)
             self._placed[cluster] = worker
             self._load[worker] += 1
         return worker
 
     def release(self, cluster: NamespacedName) -> None:
         """Forget a cluster that has gone."""
+        self.stay(cluster)
+        self._immovable.discard(cluster)
         if (worker := self._placed.pop(cluster, None)) is not None:
             self._load[worker] -= 1
+
+    # --- moves ---
+
+    def target(self, cluster: NamespacedName) -> str | None:
+        """Return where a cluster is going, or None when it stays."""
+        return self._targets.get(cluster)
+
+    @property
+    def moving(self) -> dict[NamespacedName, str]:
+        """All clusters on their way, with where they are going."""
+        return dict(self._targets)
+
+    def on(self, worker: str) -> list[NamespacedName]:
+        """Return the clusters of a worker, with those that are leaving it."""
+        return [cluster for cluster, name in self._placed.items() if name == worker]
+
+    def send(self, cluster: NamespacedName, candidates: Collection[str]) -> str | None:
+        """Let a cluster go to the least loaded of these workers; return which, None if none will do."""
+        here = self._placed[cluster]
+        fit = [name for name in self._open() if name in candidates and name != here]
+        if not fit or cluster in self._immovable:
+            return None
+        self.stay(cluster)
+        target = self._targets[cluster] = self._least(fit)
+        self._load[target] += 1
+        self._load[here] -= 1
+        return target
+
+    def stay(self, cluster: NamespacedName) -> None:
+        """Let a cluster that was to move stay where it is."""
+        if (target := self._targets.pop(cluster, None)) is not None:
+            self._load[target] -= 1
+            self._load[self._placed[cluster]] += 1
+
+    def arrived(self, cluster: NamespacedName) -> None:
+        """A cluster is where it was going."""
+        self._placed[cluster] = self._targets.pop(cluster)
+        self.on_arrived()
+
+    def refused(self, cluster: NamespacedName) -> None:
+        """A cluster cannot leave its worker: it is not sent again in this process's life."""
+        self.stay(cluster)
+        self._immovable.add(cluster)
+        self.on_arrived()
+
+    def _open(self) -> list[str]:
+        return [name for name in self._workers if name not in self.cordoned]
+
+    def _least(self, workers: Sequence[str]) -> str:
+        return min(workers, key=lambda name: self._load[name])

@@ -30,6 +30,7 @@ from capim.api.workload import Authorization, Simulation
 from capim.messaging import envelope as m
 from capim.messaging.keys import COORDINATOR, KeyFileError, load_pair, load_public
 from capim.messaging.sockets import PeerBusyError, WorkerSocket
+from capim.runtime.journal.recorder import base
 from capim.server.requestlog import request_log
 from workers import instructions as i
 from workers.faultmetrics import FaultMetrics
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from capim.messaging.codec import Message
+    from capim.runtime.workload import WorkloadCluster
 
 _log = structlog.get_logger(__name__)
 
@@ -112,6 +114,10 @@ def parse_options(arguments: Sequence[str] | None = None) -> WorkerOptions:
     if options.connect.startswith("tcp://") and options.keys is None:
         parser.error("--connect tcp://... needs --keys: `capim keys` makes them")
     return options
+
+
+#: a cluster with more than this stays where it is: it travels as one message
+MOST_STATE_BYTES: Final = 64 << 20
 
 
 class Link(Protocol):
@@ -246,6 +252,8 @@ class Worker:
                     complete=instruction.complete,
                     elsewhere=instruction.elsewhere,
                 )
+            case i.GiveState():
+                await self._give(instruction.cluster)
             case i.LetGo() if self._journal is not None:
                 await self._journal.let_go(instruction.cluster)
             case i.LetGo():
@@ -255,6 +263,17 @@ class Worker:
                 self.ended.set()
             case _:
                 await self._listen(instruction)
+
+    async def _give(self, cluster: WorkloadCluster) -> None:
+        """Send a cluster that is closed. What its clients were told is written down in either place."""
+        state = base(cluster).encode()
+        refusal = ""
+        if len(state) > MOST_STATE_BYTES:
+            refusal = f"it takes {len(state)} bytes, {MOST_STATE_BYTES} can be moved at most"
+            state = b""
+        spec = cluster.spec
+        given = m.Given(self._state.name, self._state.life, spec.key, spec.uid, state, refusal)
+        await self._do(i.Send(given))
 
     async def _listen(self, instruction: i.Instruction) -> None:
         match instruction:

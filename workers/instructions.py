@@ -67,6 +67,13 @@ class LetGo:
 
 
 @dataclass(frozen=True, slots=True)
+class GiveState:
+    """Send all that a cluster is, now that nobody can change it."""
+
+    cluster: WorkloadCluster
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerQuery:
     """Answer a debug or metrics request."""
 
@@ -104,6 +111,7 @@ Instruction: TypeAlias = (
     | FollowFaults
     | DropListener
     | LetGo
+    | GiveState
     | AnswerQuery
     | TidyJournal
     | Breathe

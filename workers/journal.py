@@ -17,7 +17,7 @@ import structlog
 
 from capim.runtime.journal.frames import DamageError, read
 from capim.runtime.journal.recorder import Recorder
-from capim.runtime.journal.restoring import floor_of, restore
+from capim.runtime.journal.restoring import floor_of, restore, revived
 from workers import strays
 from workers.journalfile import Entry, JournalError, JournalFile
 from workers.strays import Origin
@@ -210,6 +210,20 @@ class Journal:
         mine = self._clusters[spec.uid] = ClusterJournal(recorder, self)
         mine.damage = damage
         return recorder.cluster
+
+    def take(self, spec: ClusterSpec, make: Make, state: bytes) -> WorkloadCluster:
+        """Return a cluster as another worker gave it; what was left here of it is from before.
+
+        Raises:
+            DamageError: it is not what a worker gives; nothing has changed.
+        """
+        if not state:
+            return self.build(spec, make)
+        cluster = revived(spec, make, state)
+        job = functools.partial(strays.forget, self._file, {spec.uid}, self._workers)
+        self._thread.submit(job).result()
+        self._clusters[spec.uid] = ClusterJournal(Recorder(cluster), self)
+        return cluster
 
     def damage(self, uid: str) -> str:
         """Return why a cluster is not all that was written down of it, for a person; empty: it is."""

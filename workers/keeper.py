@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+import structlog
+
+from capim.runtime.journal.frames import DamageError
+from capim.runtime.journal.restoring import revived
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from capim.api.workload import ClusterSpec
     from capim.runtime.workload import WorkloadCluster
+
+
+_log = structlog.get_logger(__name__)
 
 
 class Keeper(Protocol):
@@ -24,6 +32,14 @@ class Keeper(Protocol):
         self, spec: ClusterSpec, make: Callable[[ClusterSpec, int | None], WorkloadCluster]
     ) -> WorkloadCluster:
         """Return a cluster as it was; `make` makes an empty one that begins at a version, None: above all."""
+
+    def take(
+        self,
+        spec: ClusterSpec,
+        make: Callable[[ClusterSpec, int | None], WorkloadCluster],
+        state: bytes,
+    ) -> WorkloadCluster:
+        """Return a cluster as another worker gave it; raises DamageError. Empty `state`: as `build`."""
 
     def damage(self, uid: str, /) -> str:
         """Return why a cluster is not all that was written down of it, for a person; empty: it is."""
@@ -56,6 +72,15 @@ class NoKeeper:
         """Return an empty cluster."""
         return make(spec, None)
 
+    def take(
+        self,
+        spec: ClusterSpec,
+        make: Callable[[ClusterSpec, int | None], WorkloadCluster],
+        state: bytes,
+    ) -> WorkloadCluster:
+        """Return a cluster as another worker gave it."""
+        return revived(spec, make, state) if state else make(spec, None)
+
     def damage(self, _uid: str, /) -> str:
         """Nothing was written down that could be damaged."""
         return ""
@@ -71,3 +96,17 @@ class NoKeeper:
 
     def forget(self, uid: str) -> None:
         """There is nothing to remove."""
+
+
+def taken(
+    keeper: Keeper,
+    spec: ClusterSpec,
+    make: Callable[[ClusterSpec, int | None], WorkloadCluster],
+    state: bytes,
+) -> WorkloadCluster:
+    """Return a cluster as another worker gave it, or built anew where that cannot be read here."""
+    try:
+        return keeper.take(spec, make, state)
+    except DamageError as error:  # of another CAPIM, that serves other kinds
+        _log.error("cluster is built anew", cluster=str(spec.key), error=str(error))
+        return keeper.take(spec, make, b"")

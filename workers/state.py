@@ -26,16 +26,17 @@ from workers.instructions import (
     DropListener,
     End,
     FollowFaults,
+    GiveState,
     LetGo,
     OpenListener,
     RenewListener,
     Send,
     TidyJournal,
 )
-from workers.keeper import NoKeeper
+from workers.keeper import NoKeeper, taken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from capim.api.faults import Fault
     from capim.api.gvk import NamespacedName
@@ -60,6 +61,8 @@ class Held:
     cluster: WorkloadCluster
     listener: ListenerState | None = None  #: None: bind asked, no answer yet
     message: str = ""
+    #: taken over from another worker: closed until the coordinator says that it is here for good
+    provisional: bool = False
 
     def status(self) -> ListenerStatus | None:
         """Return the listener as the coordinator should see it."""
@@ -101,6 +104,8 @@ class WorkerState:
         self._version_floor = 0
         self._simulation = simulation
         self._faulty: set[NamespacedName] = set()  #: clusters with faults
+        #: given to other workers, by uid, and kept until it is said that they arrived
+        self._given: dict[str, WorkloadCluster] = {}
         self.fault_hits: Counter[str] = Counter()  #: by the fault's name, as far as they were told
         self._due: list[tuple[float, NamespacedName]] = []
         self._planned: dict[NamespacedName, float] = {}  #: other entries of `_due` are stale
@@ -149,13 +154,60 @@ class WorkerState:
             case m.RemoveMachine():
                 yield from self._remove_machine(command)
             case m.RemoveCluster():
-                self._keeper.forget(command.uid)  # first: what is dropped is written down once more
-                held = self.clusters.get(command.cluster)
-                if held is not None and held.cluster.spec.uid == command.uid:
-                    yield from self._drop(command.cluster)
-                yield Send(m.ClusterGone(self.name, self.life, command.cluster, command.uid))
+                yield from self._remove_cluster(command)
+            case m.GiveAway():
+                yield from self._give_away(command)
+            case m.TakeOver():
+                yield from self._take_over(command)
             case _:
                 return  # a machine of a cluster not held here: the next Sync brings both
+
+    def _remove_cluster(self, command: m.RemoveCluster) -> Iterator[Instruction]:
+        self._keeper.forget(command.uid)  # first: what is dropped is written down once more
+        held = self.clusters.get(command.cluster)
+        if held is not None and held.cluster.spec.uid == command.uid:
+            yield from self._drop(command.cluster)
+        if given := self._given.pop(command.uid, None):
+            yield LetGo(given)
+        yield Send(m.ClusterGone(self.name, self.life, command.cluster, command.uid))
+
+    def _give_away(self, command: m.GiveAway) -> Iterator[Instruction]:
+        """Close a cluster, keep it, and send it; asked again, send it again."""
+        key, held = command.cluster, self.clusters.get(command.cluster)
+        if held is not None and held.cluster.spec.uid == command.uid:
+            yield from self._tell_hits(held)
+            del self.clusters[key]
+            self._faulty.discard(key)
+            self._planned.pop(key, None)
+            self._given[command.uid] = held.cluster
+            yield DropListener(key)
+        if given := self._given.get(command.uid):
+            yield GiveState(given)
+        else:
+            yield Send(m.Given(self.name, self.life, key, command.uid, b""))
+
+    def _take_over(self, command: m.TakeOver) -> Iterator[Instruction]:
+        """Hold a cluster as it was given away; it is served when it is said to be here for good."""
+        spec = command.spec
+        held = self.clusters.get(spec.key)
+        if held is None or held.cluster.spec.uid != spec.uid:
+            if held is not None:
+                self._keeper.forget(held.cluster.spec.uid)
+                yield from self._drop(spec.key)
+            if given := self._given.pop(spec.uid, None):  # it comes back, and has gone on meanwhile
+                self._keeper.drop(given)
+                yield LetGo(given)
+            cluster = taken(self._keeper, spec, self._make, command.state)
+            held = self.clusters[spec.key] = Held(cluster, provisional=True)
+            yield BindListener(spec.key)
+        else:
+            yield from self._update(held, spec)
+        _match_machines(held, {one.name: one for one in command.machines})
+        held.cluster.advance()
+        self._keeper.touch(held.cluster)
+        self._schedule(spec.key)
+        yield from self._report(held)
+        yield Send(m.Taken(self.name, self.life, spec.key, spec.uid))
 
     def _remove_machine(self, command: m.RemoveMachine) -> Iterator[Instruction]:
         if held := self.clusters.get(command.cluster):
@@ -192,15 +244,11 @@ class WorkerState:
         yield Send(m.Synced(self.name, self.life, sync.epoch, sync.number))
 
     def _sync_machines(self, specs: Iterable[MachineSpec]) -> None:
-        machines = {(spec.cluster, spec.name): spec for spec in specs}
+        machines: dict[NamespacedName, dict[str, MachineSpec]] = {}
+        for spec in specs:
+            machines.setdefault(spec.cluster, {})[spec.name] = spec
         for key, held in self.clusters.items():
-            for progress in _progress_of_all(held):
-                spec = machines.get((key, progress.name))
-                if spec is None or spec.uid != progress.uid:
-                    held.cluster.remove_machine(progress.name, progress.uid)
-        for spec in machines.values():
-            if held_cluster := self.clusters.get(spec.cluster):
-                held_cluster.cluster.ensure_machine(spec)
+            _match_machines(held, machines.get(key, {}))
 
     def _set_faults(self, held: Held, faults: tuple[Fault, ...]) -> Iterator[Instruction]:
         yield from self._tell_hits(held)  # of those that go now as well
@@ -247,9 +295,23 @@ class WorkerState:
             yield from self._drop(spec.key)
             held = None
         if held is None:
-            self.clusters[spec.key] = Held(self._keeper.build(spec, self._make))
+            self.clusters[spec.key] = Held(self._built(spec))
             yield BindListener(spec.key)
-            return
+        else:
+            held.provisional = False
+            yield from self._update(held, spec)
+
+    def _built(self, spec: ClusterSpec) -> WorkloadCluster:
+        """Return a cluster that was not held: one that was given away and stays after all, or as written."""
+        given = self._given.pop(spec.uid, None)
+        if given is None:
+            return self._keeper.build(spec, self._make)
+        given.update_spec(spec)
+        if given.faults is not None:
+            self._faulty.add(spec.key)
+        return given
+
+    def _update(self, held: Held, spec: ClusterSpec) -> Iterator[Instruction]:
         before = held.cluster.spec
         held.cluster.update_spec(spec)
         if before.port != spec.port or held.listener is ListenerState.FAILED:
@@ -286,6 +348,8 @@ class WorkerState:
     def _drop(self, key: NamespacedName) -> Iterator[Instruction]:
         held = self.clusters.pop(key)
         self._faulty.discard(key)
+        if held.provisional:  # it is another's: what is written down of it here would be found once
+            self._keeper.forget(held.cluster.spec.uid)
         self._keeper.drop(held.cluster)
         self._planned.pop(key, None)
         self._version_floor = max(self._version_floor, held.cluster.group.resource_version)
@@ -307,7 +371,8 @@ class WorkerState:
 
     def _serve(self, held: Held) -> Iterator[Instruction]:
         """Open the listener with the first API server, close it with the last."""
-        key, serving = held.cluster.key, held.cluster.reachable and self.synced
+        key = held.cluster.key
+        serving = held.cluster.reachable and self.synced and not held.provisional
         if serving and held.listener is ListenerState.BOUND:
             held.listener = ListenerState.OPEN
             yield OpenListener(key)
@@ -395,12 +460,31 @@ class WorkerState:
     def register(self) -> Instruction:
         """Introduce this worker to whoever is coordinator now."""
         self._registered_at = self._steady()
-        clusters = tuple(self.clusters)
-        return Send(m.Register(self.name, self.life, self.pid, clusters=clusters, epoch=self.epoch))
+        given = tuple((cluster.key, uid) for uid, cluster in self._given.items())
+        return Send(
+            m.Register(
+                self.name,
+                self.life,
+                self.pid,
+                clusters=tuple(self.clusters),
+                epoch=self.epoch,
+                given=given,
+            )
+        )
 
     def out_of_step(self) -> None:
         """A command was lost or a report could not be sent: register again, so that a Sync follows."""
         self._must_register = True
+
+
+def _match_machines(held: Held, specs: Mapping[str, MachineSpec]) -> None:
+    """Let a cluster have these machines and no others."""
+    for progress in _progress_of_all(held):
+        spec = specs.get(progress.name)
+        if spec is None or spec.uid != progress.uid:
+            held.cluster.remove_machine(progress.name, progress.uid)
+    for spec in specs.values():
+        held.cluster.ensure_machine(spec)
 
 
 def _progress_of_all(held: Held) -> list[MachineProgress]:

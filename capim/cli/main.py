@@ -31,6 +31,8 @@ COMMANDS: Final = {
     "logs": Command("capim.cli.logs", "what the manager and its workers log"),
     "doctor": Command("capim.cli.doctor", "finds what keeps it from working, and says the fix"),
     "completion": Command("capim.cli.completion", "a script that completes words in your shell"),
+    "drain": Command("capim.cli.drain", "moves all clusters off a worker, and gives it no more"),
+    "uncordon": Command("capim.cli.uncordon", "lets a drained worker take clusters again"),
     "keys": Command("capim.cli.keys", "key pairs for a manager and workers on several hosts"),
 }
 

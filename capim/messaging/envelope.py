@@ -16,7 +16,7 @@ from capim.api.gvk import NamespacedName
 from capim.api.workload import ClusterSpec, ListenerStatus, MachineProgress, MachineSpec
 
 #: Raised with every change of a message's fields; a coordinator refuses a worker of another version.
-VERSION = 7
+VERSION = 8
 
 
 # --- coordinator to worker -------------------------------------------------------------------------
@@ -65,6 +65,31 @@ class RemoveCluster:
     epoch: int
     cluster: NamespacedName
     uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveAway:
+    """Another worker is to hold the cluster: close it and send what it is; answered by `Given`.
+
+    It stays where it is, closed, until `RemoveCluster`, or until a command says that it stays after all.
+    """
+
+    epoch: int
+    cluster: NamespacedName
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """Hold this cluster as another worker gave it away; answered by `Taken` when it is written down.
+
+    Its listener stays closed until `EnsureCluster` says that the cluster is this worker's for good.
+    """
+
+    epoch: int
+    spec: ClusterSpec
+    machines: tuple[MachineSpec, ...]
+    state: bytes = field(repr=False)  #: of `Given`; empty: there was nothing to give
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +145,8 @@ Command: TypeAlias = (
     | EnsureMachine
     | RemoveMachine
     | RemoveCluster
+    | GiveAway
+    | TakeOver
     | SetFaults
     | Sync
     | Ping
@@ -141,6 +168,8 @@ class Register:
     version: int = VERSION
     clusters: tuple[NamespacedName, ...] = ()  #: what it holds already
     epoch: int = -1  #: the newest it knows; it takes nothing from an older one
+    #: name and uid of what it gave away and keeps, closed, until it is told that it arrived
+    given: tuple[tuple[NamespacedName, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +212,28 @@ class MachineGone:
 @dataclass(frozen=True, slots=True)
 class ClusterGone:
     """Answers `RemoveCluster`."""
+
+    worker: str
+    life: str
+    cluster: NamespacedName
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Answers `GiveAway`: the cluster is closed, and this is all of it."""
+
+    worker: str
+    life: str
+    cluster: NamespacedName
+    uid: str
+    state: bytes = field(repr=False)  #: empty: it was not here
+    refusal: str = ""  #: why it cannot be given away, for a person; it is served on
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Answers `TakeOver`: the cluster is here and written down, closed."""
 
     worker: str
     life: str
@@ -236,6 +287,8 @@ Report: TypeAlias = (
     | MachineProgressed
     | MachineGone
     | ClusterGone
+    | Given
+    | Taken
     | JournalsDamaged
     | FaultsActed
     | Synced

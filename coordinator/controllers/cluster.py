@@ -105,6 +105,8 @@ class ClusterController:
             listener=self._fleet.listener(key),
             authorities=authorities,
             damage=self._fleet.damage(key, obj["metadata"]["uid"]),
+            moved=self._fleet.moved(key),
+            refusal=self._fleet.refusal(key, obj["metadata"]["uid"]),
         )
 
     def _remove(self, view: ClusterView, plan: ClusterPlan) -> ClusterPlan:
@@ -136,7 +138,7 @@ class ClusterController:
         worker, spec = plan.ensure
         first = self._given.get(name_of(obj)) != (spec.key, spec.uid)
         self._given[name_of(obj)] = (spec.key, spec.uid)
-        self._fleet.set_cluster(worker, spec)
+        self._fleet.set_cluster(worker, spec, settled=plan.settled)
         if first:
             _log.info("cluster placed", cluster=str(spec.key), worker=worker, port=spec.port)
             self._on_placed(spec.key)

@@ -7,7 +7,7 @@ the next can follow at once on what the step wrote.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from capim.api import infrastructure as infra
@@ -53,6 +53,8 @@ class ClusterView:
     gone: bool = False  #: no worker holds it any more
     authorities: Authorities = field(default_factory=Authorities)
     damage: str = ""  #: why its contents are not what its worker wrote down; empty: they are
+    moved: bool = False  #: the worker it goes to has it, and waits to hear that this is noted
+    refusal: str = ""  #: why it cannot leave its worker; empty: nothing is known against it
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class ClusterPlan:
     patch: JsonObject = field(default_factory=dict)  #: on metadata and spec
     status: JsonObject = field(default_factory=dict)  #: on the status subresource, after `patch`
     ensure: tuple[str, ClusterSpec] | None = None  #: worker and spec
+    settled: bool = True  #: that it is on this worker is noted
     remove: tuple[NamespacedName, str] | None = None  #: cluster and uid
     new_server: str = ""  #: what the kubeconfig must name before `patch` is written
     release: NamespacedName | None = None  #: nothing is left of this cluster
@@ -135,6 +138,7 @@ class ClusterPlanner:
 
     def _plan_normal(self, view: ClusterView, key: NamespacedName) -> ClusterPlan:
         obj = view.infra
+        self._follow_move(view, key)
         if marks := self._marks(obj, key):
             return ClusterPlan(patch=marks, again=True)
         occupied = self._return_failed(view, key)
@@ -144,12 +148,25 @@ class ClusterPlanner:
             return _without_port(view, PORTS_EXHAUSTED_REASON, str(error))
         except PortTakenError as error:
             return _without_port(view, PORT_OCCUPIED_REASON, str(error))
+        moves = self.placements.target(key) is not None
+        step = ClusterPlan(
+            ensure=(worker, spec), settled=not moves, waiting_for="its worker to bind the port"
+        )
         if occupied is not None:
             status = status_difference(obj, {"conditions": _ready(obj, occupied, view.now)})
-            return ClusterPlan(status=status, ensure=(worker, spec), waiting_for="another port")
-        if view.listener is None or view.listener.port != spec.port:
-            return ClusterPlan(ensure=(worker, spec), waiting_for="its worker to bind the port")
+            return replace(step, status=status, waiting_for="another port")
+        if moves or view.listener is None or view.listener.port != spec.port:
+            return step
         return self._plan_bound(view, worker, spec)
+
+    def _follow_move(self, view: ClusterView, key: NamespacedName) -> None:
+        """Note that a move has ended: the annotation follows before anybody opens the cluster."""
+        if self.placements.target(key) is None:
+            return
+        if view.moved:
+            self.placements.arrived(key)
+        elif view.refusal:
+            self.placements.refused(key)
 
     def _plan_bound(self, view: ClusterView, worker: str, spec: ClusterSpec) -> ClusterPlan:
         """The listener's port is ours: the endpoint is true and may be told."""
@@ -207,7 +224,8 @@ class ClusterPlanner:
             PortTakenError: the port its user chose is not to be had.
         """
         obj = view.infra
-        worker = self.placements.place(key, _placement_annotation(obj))
+        here = self.placements.place(key, _placement_annotation(obj))
+        worker = self.placements.target(key) or here
         host = self._remote_hosts.get(worker, self._host)
         if (chosen := self._chosen_port(obj, host)) is not None:
             self.ports.check(host, key, chosen, view.now)

@@ -19,6 +19,7 @@ from coordinator.controllers.authorities import AuthorityReader
 from coordinator.controllers.cluster import ClusterController
 from coordinator.controllers.faults import FaultController
 from coordinator.controllers.machine import MachineController
+from coordinator.draining import Drainer
 from coordinator.events import note_of_worker
 from coordinator.kube.dispatch import Dispatcher
 from coordinator.kube.informers import name_of
@@ -112,6 +113,12 @@ class Controllers:
             observe=observe,
             watch_filter=limits.watch_filter,
         )
+        self.drainer = Drainer(
+            planner.placements,
+            ready=lambda: {worker.name for worker in fleet.workers() if worker.ready},
+            movable=self._movable,
+            wake=self._wake_cluster,
+        )
         self._listen()
 
     async def restore(self) -> None:
@@ -147,7 +154,7 @@ class Controllers:
         self._objects.secrets.on_change(self._secret_changed)
         self._faults.listen()
         self._fleet.on_change = self._reported
-        self._fleet.on_synced = self._wake_deleting
+        self._fleet.on_synced = self._shard_confirmed
         self._fleet.on_worker = self._worker_changed
         self._fleet.living = self._living
 
@@ -210,8 +217,17 @@ class Controllers:
             obj["metadata"]["uid"] for obj in self._objects.infra_clusters.all()
         ], self._sees_all
 
-    def _wake_deleting(self) -> None:
-        """A worker confirmed its whole shard: what waited to be gone from it may be."""
+    def _movable(self, cluster: NamespacedName) -> bool:
+        """Say whether a cluster may be written to, as a move may have to."""
+        name = self._objects.infra_cluster_of(cluster)
+        obj = self._objects.infra_clusters.get(name) if name else None
+        if obj is None or gates.deleting(obj):
+            return False
+        return not gates.pauses(self._objects.clusters.get(cluster), obj)
+
+    def _shard_confirmed(self) -> None:
+        """A worker confirmed its whole shard: what waited to be gone from it, or to go there, may."""
+        self.drainer.go_on()
         pairs = (
             (self._objects.infra_clusters, self.clusters),
             (self._objects.infra_machines, self.machines),

@@ -20,6 +20,7 @@ from capim.api.meta import format_micro_time
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Callable
 
     from capim.aio.clock import Clock
     from capim.api.meta import JsonObject
@@ -122,6 +123,8 @@ class LeaderElector:
         self._lease: JsonObject | None = None
         self._lowest = 0  #: the next renewal makes the number of this reign at least that
         self._renewed = asyncio.Event()
+        #: called with the Lease whenever it was written: what people note in it is read this way
+        self.on_renewed: Callable[[JsonObject], None] = lambda lease: None
 
     @property
     def epoch(self) -> int:
@@ -203,6 +206,7 @@ class LeaderElector:
                 LEASES, self._namespace, LEASE_NAME, dict(lease, spec=spec)
             )
         self._renewed.set()
+        self.on_renewed(self._lease)
         return True
 
 

@@ -37,6 +37,9 @@ class FakeFleet:
     before_begin: int = 0  #: clusters and machines that were desired when `begin` was called
     faults: dict[NamespacedName, tuple[Fault, ...]] = field(default_factory=dict)
     damages: dict[tuple[NamespacedName, str], str] = field(default_factory=dict)
+    on_the_way: set[NamespacedName] = field(default_factory=set)
+    arrived: set[NamespacedName] = field(default_factory=set)
+    refusals: dict[NamespacedName, str] = field(default_factory=dict)
     _listeners: dict[NamespacedName, ListenerStatus] = field(default_factory=dict)
     _progress: dict[tuple[NamespacedName, str], MachineProgress] = field(default_factory=dict)
 
@@ -56,10 +59,15 @@ class FakeFleet:
     def workers(self) -> list[FakeWorker]:
         return [FakeWorker(name) for name in self.names]
 
-    def set_cluster(self, worker: str, spec: ClusterSpec) -> None:
+    def set_cluster(self, worker: str, spec: ClusterSpec, *, settled: bool = True) -> None:
         held = self.clusters.get(spec.key)
-        if held is not None and held[1].port != spec.port:
+        if held is not None and (held[0], held[1].port) != (worker, spec.port):
             self._listeners.pop(spec.key, None)
+        if held is not None and held[0] != worker:
+            self.on_the_way.add(spec.key)
+        if settled and spec.key in self.arrived:
+            self.on_the_way.discard(spec.key)
+            self.arrived.discard(spec.key)
         self.clusters[spec.key] = (worker, spec)
 
     def set_machine(self, spec: MachineSpec) -> None:
@@ -84,6 +92,12 @@ class FakeFleet:
     def damage(self, cluster: NamespacedName, uid: str) -> str:
         return self.damages.get((cluster, uid), "")
 
+    def moved(self, cluster: NamespacedName) -> bool:
+        return cluster in self.arrived
+
+    def refusal(self, cluster: NamespacedName, uid: str) -> str:
+        return self.refusals.get(cluster, "")
+
     def machine_gone(self, cluster: NamespacedName, name: str, uid: str) -> bool:
         return not self.holds_on and (cluster, name) not in self.machines
 
@@ -107,6 +121,12 @@ class FakeFleet:
         """Report how far a machine has come."""
         self._progress[progress.cluster, progress.name] = progress
         self.on_change(progress.cluster, progress.name)
+
+    def report_taken(self, cluster: NamespacedName) -> None:
+        """Report that the worker it goes to has it."""
+        assert cluster in self.on_the_way
+        self.arrived.add(cluster)
+        self.report_listener(cluster)
 
     def let_go(self) -> None:
         """Confirm every removal."""

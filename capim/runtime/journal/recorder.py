@@ -59,7 +59,7 @@ class Recorder:
             self._version < group.history.floor
             or self._bytes > _GROWTH * self._base_bytes + _LEAST_BYTES
         )
-        body = (self._base() if whole else self._addition()).encode()
+        body = (base(self.cluster) if whole else self._addition()).encode()
         if whole:
             self._link = first_link(self.cluster.spec.uid)
             self._base_bytes = self._bytes = 0
@@ -80,29 +80,31 @@ class Recorder:
     def _addition(self) -> Frame:
         cluster = self.cluster
         changes = cluster.group.history.since(self._version)
-        machines = {name: self._machine(name) for name in cluster.unsaved}
+        machines = {name: _machine(cluster, name) for name in cluster.unsaved}
         etcd = None
         if cluster.etcd.edition != self._etcd_edition:
             etcd = etcd_record(cluster.etcd)
         return Frame(None, [], _change_frames(changes), machines, etcd)
 
-    def _base(self) -> Frame:
-        cluster = self.cluster
-        history = cluster.group.history
-        return Frame(
-            history.floor,
-            [
-                *(_lost_frame(stored) for stored in cluster.group.store.lost_at_floor()),
-                *(_object_frame(stored) for stored in cluster.group.store.at_floor()),
-            ],
-            _change_frames(history.since(history.floor)),
-            {name: self._machine(name) for name in cluster.machines},
-            etcd_record(cluster.etcd),
-        )
 
-    def _machine(self, name: str) -> JsonObject | None:
-        machine = self.cluster.machines.get(name)
-        return machine_record(machine) if machine else None
+def base(cluster: WorkloadCluster) -> Frame:
+    """Return all that a cluster is, its watch history with it."""
+    history = cluster.group.history
+    return Frame(
+        history.floor,
+        [
+            *(_lost_frame(stored) for stored in cluster.group.store.lost_at_floor()),
+            *(_object_frame(stored) for stored in cluster.group.store.at_floor()),
+        ],
+        _change_frames(history.since(history.floor)),
+        {name: _machine(cluster, name) for name in cluster.machines},
+        etcd_record(cluster.etcd),
+    )
+
+
+def _machine(cluster: WorkloadCluster, name: str) -> JsonObject | None:
+    machine = cluster.machines.get(name)
+    return machine_record(machine) if machine else None
 
 
 def _object_frame(stored: Stored) -> ObjectFrame:

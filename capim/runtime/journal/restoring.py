@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 from capim.api.gvk import GVK, split_api_version
 from capim.runtime.journal.frames import DamageError
+from capim.runtime.journal.frames import decode as decode_frame
 from capim.runtime.journal.records import machine_of, restore_etcd
 from capim.runtime.objects import Stored, decode
 from capim.runtime.store import ObjectRef
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from capim.api.meta import JsonObject
     from capim.api.resources import Resource
+    from capim.api.workload import ClusterSpec
     from capim.runtime.journal.frames import Frame
     from capim.runtime.objects import EventType
     from capim.runtime.workload import WorkloadCluster
@@ -42,6 +44,19 @@ def restore(cluster: WorkloadCluster, frames: Sequence[Frame]) -> None:
         restore_etcd(cluster.etcd, _last_etcd(frames))
     except (KeyError, TypeError, ValueError) as error:
         raise DamageError(f"what was written makes no sense: {error!r}") from error
+
+
+def revived(
+    spec: ClusterSpec,
+    make: Callable[[ClusterSpec, int | None], WorkloadCluster],
+    state: bytes,
+) -> WorkloadCluster:
+    """Return the cluster that a base's bytes tell of; `make` makes an empty one. Raises DamageError."""
+    frames = [decode_frame(state)]
+    cluster = make(spec, floor_of(frames))
+    restore(cluster, frames)
+    cluster.group.settle()
+    return cluster
 
 
 def _objects(cluster: WorkloadCluster, base: Frame) -> Iterator[Stored]:

@@ -61,6 +61,8 @@ class Installation:
     name: str = "here"
     namespace: str = ""
     watch_filter: str = ""
+    workers: tuple[str, ...] = ("worker-0",)
+    remote_hosts: tuple[tuple[str, str], ...] = ()
 
 
 def controllers_of(
@@ -80,8 +82,9 @@ def controllers_of(
     planner = ClusterPlanner(
         host=host,
         ports=PortRange(20000, last_port),
-        placements=Placements(installation.name, ["worker-0"]),
+        placements=Placements(installation.name, installation.workers),
         watch_filter=installation.watch_filter,
+        remote_hosts=dict(installation.remote_hosts),
     )
     controllers = Controllers(
         objects,
@@ -108,7 +111,7 @@ async def running(
     installation: Installation = Installation(),
     steady: Clock = steady_clock,
     tell: Callable[[Note], None] = lambda note: None,
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Controllers]:
     async with TaskScope() as scope:
         controllers, informers = controllers_of(
             client,
@@ -126,7 +129,7 @@ async def running(
             await asyncio.wait_for(informer.synced.wait(), 10)
         await controllers.restore()
         controllers.start()
-        yield
+        yield controllers
         controllers.close()
         api.end_watches()
 

@@ -14,7 +14,7 @@ from capim.api.meta import format_time, parse_time
 from capim.messaging import envelope as m
 from coordinator.controllers.faultplan import aimed, declared, due_after_s, status_of
 from coordinator.controllers.objects import FAULTS, INFRA_CLUSTERS, INFRA_MACHINES
-from coordinator.fleetstate import Send, TellHits
+from coordinator.fleetorders import Send, TellHits
 from tests.support.clusterapi import CREATED, KEY, cluster, infra_cluster, infra_machine, obj
 from tests.support.fleet import FakeFleet
 from tests.support.kubeapi import KubeApi, serve, until
@@ -145,6 +145,9 @@ def test_faults_come_before_their_cluster_move_with_it_and_survive_its_worker() 
     assert fleet.do(fleet.state.set_faults(C1, (TOLD,))) == []
     sent = fleet.do(fleet.state.set_cluster(W0, cluster_spec()))
     assert faults_sent(sent) == [(W0, (TOLD,))]
+    fleet.do(fleet.state.set_cluster(W1, cluster_spec()))
+    fleet.report(m.Given(W0, "life", C1, "u1", b"state"))
+    fleet.report(m.Taken(W1, "life", C1, "u1"))
     moved = fleet.do(fleet.state.set_cluster(W1, cluster_spec()))
     assert faults_sent(moved) == [(W1, (TOLD,))]
     fleet.do(fleet.state.set_cluster(W1, cluster_spec(C2, "u2", 20001)))

@@ -17,12 +17,7 @@ from capim.api.workload import (
     Phase,
 )
 from capim.messaging import envelope as m
-from coordinator.fleetstate import (
-    HUNG_AFTER_S,
-    MAX_EPOCH,
-    ORPHAN_AFTER_S,
-    REGISTER_WITHIN_S,
-    FleetState,
+from coordinator.fleetorders import (
     Instruction,
     Notify,
     NotifyAll,
@@ -30,6 +25,13 @@ from coordinator.fleetstate import (
     Replace,
     Send,
     TellWorker,
+)
+from coordinator.fleetstate import (
+    HUNG_AFTER_S,
+    MAX_EPOCH,
+    ORPHAN_AFTER_S,
+    REGISTER_WITHIN_S,
+    FleetState,
 )
 
 C1, C2 = NamespacedName("default", "c1"), NamespacedName("default", "c2")
@@ -325,15 +327,6 @@ def test_what_was_never_desired_is_gone_only_once_every_worker_is_synced(fleet: 
     fleet.running()
     assert fleet.state.machine_gone(C1, "m1", "mu1")
     assert fleet.state.cluster_gone(C1, "u1")
-
-
-def test_a_cluster_that_moves_leaves_its_first_worker(fleet: Fleet) -> None:
-    fleet.running()
-    fleet.do(fleet.state.set_cluster(W0, cluster()))
-    assert fleet.do(fleet.state.set_cluster(W1, cluster())) == [
-        Send(W0, m.RemoveCluster(7, C1, "u1")),
-        Send(W1, m.EnsureCluster(7, cluster())),
-    ]
 
 
 def test_a_silent_worker_is_replaced_once(fleet: Fleet) -> None:

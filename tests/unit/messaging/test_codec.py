@@ -57,6 +57,8 @@ MESSAGES: list[Message] = [
     m.Sync(3, (CLUSTER,), (MACHINE,), 4, ("u1", "u2"), True, ("u2",), ((KEY, (FAULT,)),)),
     m.Ping(3),
     m.Query(3, 7, "metrics"),
+    m.GiveAway(3, KEY, "u1"),
+    m.TakeOver(3, CLUSTER, (MACHINE,), b"state"),
     m.Stop(3),
     m.Register("worker-0", "life", 42, clusters=(KEY,)),
     m.Pong("worker-0", "life"),
@@ -68,6 +70,8 @@ MESSAGES: list[Message] = [
     m.FaultsActed("worker-0", "life", KEY, (("u3", 12),)),
     m.Synced("worker-0", "life", 3),
     m.Answer("worker-0", "life", 7, b"body"),
+    m.Given("worker-0", "life", KEY, "u1", b"state", "too large"),
+    m.Taken("worker-0", "life", KEY, "u1"),
 ]
 
 
