@@ -126,6 +126,7 @@ class Manager:
             placements=placements,
             watch_filter=options.watch_filter,
             remote_hosts=dict(options.remote_workers),
+            ports_by_host=options.ports_by_host,
         )
         controllers = self._make_controllers(objects, planner)
         await self._follow(objects)

@@ -70,10 +70,17 @@ class Options:
     workload_simulation: Simulation = Simulation.STATUS
     workload_authorization: Authorization = Authorization.ALWAYS_ALLOW
     remote_workers: tuple[tuple[str, str], ...] = ()  #: name and advertised host of each
+    worker_ports: tuple[tuple[str, PortRange], ...] = ()  #: of remote workers that have their own
     worker_listen: str = ""
     worker_keys: str = ""
     state_dir: str = ""
     journal_sync: str = "normal"
+
+    @property
+    def ports_by_host(self) -> dict[str, PortRange]:
+        """The range of each host that has its own."""
+        hosts = dict(self.remote_workers)
+        return {hosts[name]: ports for name, ports in self.worker_ports}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +170,13 @@ def _remote_workers(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
+def _worker_ports(text: str) -> tuple[tuple[str, PortRange], ...]:
+    found = [entry.partition("=")[::2] for entry in text.split(",") if entry]
+    if len({name for name, _ in found}) != len(found):
+        raise ValueError("a name twice")
+    return tuple((name, parse_port_range(ports)) for name, ports in found)
+
+
 def _tcp_address(text: str) -> str:
     if text:
         scheme, _, rest = text.partition("://")
@@ -188,6 +202,7 @@ A_PORT_RANGE: Final = "two ports from 1 to 65535, such as 20000-24000"
 _AN_ADDRESS: Final = "an address such as :9440 or 127.0.0.1:9440; 0 or empty: off"
 _A_TEXT: Final = "a text"
 _REMOTE_WORKERS: Final = "name=host,... with names such as capim-worker-0, but not worker-0"
+_WORKER_PORTS: Final = "name=first-last,... such as capim-worker-0=20000-29999"
 _A_TCP_ADDRESS: Final = "an address such as tcp://0.0.0.0:9445"
 _WORKER_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LOCAL_NAME: Final = re.compile(r"worker-\d+")
@@ -304,6 +319,12 @@ FLAGS: Final = (
         "Workers that others start (`capim worker`), each with the host by which clients reach it.",
     ),
     _Flag(
+        "worker_ports",
+        _worker_ports,
+        _WORKER_PORTS,
+        "Ports of remote workers' listeners where --port-range will not do; those of two hosts may overlap.",
+    ),
+    _Flag(
         "worker_listen", _tcp_address, _A_TCP_ADDRESS, "Where the remote workers connect, by TCP."
     ),
     _Flag("worker_keys", str, _A_TEXT, "Folder of the keys for that connection: see `capim keys`."),
@@ -395,6 +416,7 @@ def _completed(given: dict[str, Any], environ: Mapping[str, str]) -> Options:
     options = Options(**given)
     _check_durations(options)
     _check_workers(options)
+    _check_worker_ports(options)
     try:
         TLSOptions.parse(options.tls_min_version, options.tls_cipher_suites)
     except ValueError as error:
@@ -416,6 +438,23 @@ def _check_workers(options: Options) -> None:
                 f"{flag}: goes with --remote-workers: set --remote-workers, --worker-listen and"
                 " --worker-keys together, or none of them"
             )
+
+
+def _check_worker_ports(options: Options) -> None:
+    """Let nobody give ports to a worker there is not, or two ranges to one address."""
+    hosts = dict(options.remote_workers)
+    ranges: dict[str, PortRange] = {}
+    for name, ports in options.worker_ports:
+        if name not in hosts:
+            raise OptionError(f"--worker-ports: {name} is not in --remote-workers: name it there")
+        if ranges.setdefault(hosts[name], ports) != ports:
+            raise OptionError(
+                f"--worker-ports: the workers of {hosts[name]} share its ports: give them one range"
+            )
+    if options.advertise_host in ranges:
+        raise OptionError(
+            f"--worker-ports: {options.advertise_host} is --advertise-host: set --port-range instead"
+        )
 
 
 def _check_durations(options: Options) -> None:

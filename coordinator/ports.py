@@ -9,9 +9,12 @@ The original only ever counted up, so that its range ran dry.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from capim.api.gvk import NamespacedName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 REST_S: Final = 30.0
 
@@ -55,10 +58,16 @@ class _Address:
 class PortLeases:
     """All leases, by address and by cluster. One loop, no lock."""
 
-    def __init__(self, ports: PortRange) -> None:
+    def __init__(self, ports: PortRange, by_address: Mapping[str, PortRange] | None = None) -> None:
+        """Lease from `ports`, and on the addresses that have a range of their own from that."""
         self._range = ports
+        self._own = dict(by_address or {})
         self._addresses: dict[str, _Address] = {}
         self._leases: dict[NamespacedName, tuple[str, int]] = {}
+
+    def range_of(self, address: str) -> PortRange:
+        """Return the ports of an address."""
+        return self._own.get(address, self._range)
 
     def port(self, cluster: NamespacedName) -> int | None:
         """Return the cluster's port."""
@@ -83,8 +92,9 @@ class PortLeases:
         if held is not None and held[0] == address:
             return held[1]
         self.release(cluster, now)
-        pool = self._addresses.setdefault(address, _Address(next_port=self._range.first))
-        if preferred is not None and self._can_have(pool, preferred, now):
+        pool = self._addresses.setdefault(address, _Address(next_port=self.range_of(address).first))
+        mine = self.range_of(address)
+        if preferred is not None and preferred in mine and _can_have(pool, preferred, now):
             port = preferred
         else:
             port = self._next(address, pool, now)
@@ -115,27 +125,29 @@ class PortLeases:
             " choose another port, or leave the endpoint unset"
         )
 
-    def _can_have(self, pool: _Address, port: int, now: float) -> bool:
-        """Say whether a port may be had; one that rests may, by its old owner or for want of others."""
-        return (
-            port in self._range and port not in pool.holders and pool.avoided.get(port, now) <= now
-        )
-
     def _next(self, address: str, pool: _Address, now: float) -> int:
         """Pick the next free port round the range, else the one that has rested longest."""
-        size = len(self._range)
-        start = pool.next_port - self._range.first
-        order = [self._range.first + (start + step) % size for step in range(size)]
-        free = [port for port in order if self._can_have(pool, port, now)]
-        if not free:
-            raise PortsExhaustedError(
-                f"all ports {self._range} of {address} are leased or held by other processes:"
-                " delete clusters, or widen --port-range"
-            )
-        # min is stable: of the ports that do not rest it picks the first in order
-        port = min(free, key=lambda port: max(pool.resting.get(port, now), now))
-        pool.next_port = port + 1 if port < self._range.last else self._range.first
+        mine = self.range_of(address)
+        start = pool.next_port - mine.first
+        order = (mine.first + (start + step) % len(mine) for step in range(len(mine)))
+        free = (port for port in order if _can_have(pool, port, now))
+        resting: list[int] = []
+        for port in free:  # most often the first will do: ten thousand clusters take one step each
+            if pool.resting.get(port, now) <= now:
+                break
+            resting.append(port)
+        else:
+            if not resting:
+                raise PortsExhaustedError(
+                    f"all ports {mine} of {address} are leased or held by other processes: delete"
+                    f" clusters, or widen {self._flag(address)}"
+                )
+            port = min(resting, key=pool.resting.__getitem__)
+        pool.next_port = port + 1 if port < mine.last else mine.first
         return port
+
+    def _flag(self, address: str) -> str:
+        return "its range in --worker-ports" if address in self._own else "--port-range"
 
     def release(self, cluster: NamespacedName, now: float) -> bool:
         """Give the cluster's port back; say whether it had one."""
@@ -155,3 +167,8 @@ class PortLeases:
         address, _ = self._leases[cluster]
         self.release(cluster, now)
         self._addresses[address].avoided[port] = now + AVOID_S
+
+
+def _can_have(pool: _Address, port: int, now: float) -> bool:
+    """Say whether a port may be had; one that rests may, by its old owner or for want of others."""
+    return port not in pool.holders and pool.avoided.get(port, now) <= now

@@ -84,13 +84,16 @@ class ClusterPlanner:
         placements: Placements,
         watch_filter: str = "",
         remote_hosts: Mapping[str, str] | None = None,
+        ports_by_host: Mapping[str, PortRange] | None = None,
     ) -> None:
-        """Plan with `host` for the endpoints of local workers and those given for the others."""
+        """Plan with `host` for the endpoints of local workers and those given for the others.
+
+        Likewise with `ports`, and those of hosts that have their own.
+        """
         self.placements = placements
-        self.ports = PortLeases(ports)
+        self.ports = PortLeases(ports, ports_by_host)
         self._host = host
         self._remote_hosts = dict(remote_hosts or {})
-        self._range = ports
         self._watch_filter = watch_filter
 
     def plan(self, view: ClusterView) -> ClusterPlan:
@@ -258,7 +261,8 @@ class ClusterPlanner:
             return True
         endpoint = obj["spec"]["controlPlaneEndpoint"]
         hosts = (self._host, *self._remote_hosts.values())
-        return endpoint["host"] in hosts and endpoint["port"] in self._range
+        host = endpoint["host"]
+        return host in hosts and endpoint["port"] in self.ports.range_of(host)
 
 
 def _without_port(view: ClusterView, reason: str, message: str) -> ClusterPlan:

@@ -11,6 +11,12 @@ from coordinator.options import FLAGS, HelpRequested, OptionError, Options, help
 from coordinator.ports import PortRange
 
 POD = {"POD_IP": "10.0.0.1", "TMPDIR": "/run/capim"}
+REMOTE = [
+    "--remote-workers=a=10.0.0.2,b=10.0.0.2,c=10.0.0.1",
+    "--advertise-host=10.0.0.1",
+    "--worker-listen=tcp://*:9445",
+    "--worker-keys=/keys",
+]
 
 
 def test_the_defaults_are_the_originals() -> None:
@@ -65,6 +71,16 @@ def test_go_syntax(arguments: list[str], field: str, value: Any) -> None:
         pytest.param(["--namespace"], POD, ["--namespace", "needs a value"], id="no-value"),
         pytest.param([], {}, ["--advertise-host", "POD_IP"], id="no-host"),
         pytest.param(["--port-range=5"], POD, ["--port-range", "20000-24000"], id="one-port"),
+        pytest.param(
+            ["--worker-ports=a=1-2"], POD, ["--worker-ports", "--remote-workers"], id="no-worker"
+        ),
+        pytest.param([*REMOTE, "--worker-ports=a=1"], POD, ["name=first-last"], id="no-range"),
+        pytest.param(
+            [*REMOTE, "--worker-ports=a=1-2,b=1-3"], POD, ["share its ports"], id="two-ranges"
+        ),
+        pytest.param(
+            [*REMOTE, "--worker-ports=c=1-2"], POD, ["set --port-range instead"], id="own-host"
+        ),
         pytest.param(["--port-range=2-1"], POD, ["--port-range", "20000-24000"], id="backwards"),
         pytest.param(["--port-range=1-70000"], POD, ["--port-range"], id="beyond"),
         pytest.param(["--sync-period=10"], POD, ["--sync-period", "10s"], id="no-unit"),
@@ -106,6 +122,11 @@ def test_what_will_not_do_is_one_line_with_the_flag_and_the_fix(
     message = str(refused.value)
     assert all(part in message for part in parts)
     assert "\n" not in message
+
+
+def test_hosts_may_have_ports_of_their_own() -> None:
+    options = parse([*REMOTE, "--worker-ports=a=30000-39999"], {})
+    assert options.ports_by_host == {"10.0.0.2": PortRange(30000, 39999)}
 
 
 def test_help_is_asked_for_and_lists_every_flag() -> None:

@@ -100,3 +100,12 @@ def test_a_cluster_that_moves_to_another_address_gives_its_port_back() -> None:
 
 def test_releasing_what_was_never_leased_says_so() -> None:
     assert not leases().release(cluster(1), 0.0)
+
+
+def test_an_address_may_have_a_range_of_its_own() -> None:
+    ports = PortLeases(PortRange(20000, 20000), {"far": PortRange(20000, 20001)})
+    given = [ports.lease("far", cluster(number), 0.0) for number in range(2)]
+    assert given == [20000, 20001]
+    with pytest.raises(PortsExhaustedError, match=r"20000-20001 of far.*--worker-ports"):
+        ports.lease("far", cluster(2), 0.0)
+    assert ports.lease("near", cluster(3), 0.0, preferred=20001) == 20000
