@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 _CREATE_CONCURRENCY: Final = 20
 _STOP_GRACE_S: Final = 15.0
 _REDRAWS_PER_S: Final = 4
+_OURS: Final = (kinds.INFRA_CLUSTERS, kinds.INFRA_MACHINES)
 
 #: The embedded API is ours alone: no client there needs to be slowed down.
 _QPS: Final = 100_000.0
@@ -210,11 +211,15 @@ async def _show(
         The exit code: 1 when it should have become ready and was stopped before, else 0.
     """
     started, rate = steady_clock(), progress.Rate()
+    clusters = progress.Tally(progress.told_of_cluster)
+    machines = progress.Tally(progress.told_of_machine)
+    complaints = [(kind, progress.Tally(progress.complaints)) for kind in _OURS]
     said: set[str] = set()
 
     def look() -> progress.Progress:
-        clusters, machines = standin.all(kinds.CLUSTERS), standin.all(kinds.MACHINES)
-        now = progress.count(options.fleet, clusters, machines)
+        clusters.look(standin.objects(kinds.CLUSTERS))
+        machines.look(standin.objects(kinds.MACHINES))
+        now = progress.count(options.fleet, clusters.counts, machines.counts)
         rate.add(steady_clock(), now.running)
         return now
 
@@ -223,7 +228,8 @@ async def _show(
         while not (stop.is_set() or failed.done() or progress.is_ready(now := look())):
             elapsed_s = steady_clock() - started
             live.update(render(now, rate.per_second(), rate.left_s(now), elapsed_s), refresh=True)
-            _complain(standin, said, live.console)
+            fresh = [one for kind, tally in complaints for one in tally.look(standin.objects(kind))]
+            _complain(fresh, said, live.console)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), 1 / _REDRAWS_PER_S)
     if failed.done():
@@ -240,10 +246,9 @@ async def _show(
     return 0
 
 
-def _complain(standin: StandIn, said: set[str], console: Console) -> None:
+def _complain(complaints: list[str], said: set[str], console: Console) -> None:
     """Print what asks for a person, each complaint once, above the live view."""
-    ours = standin.all(kinds.INFRA_CLUSTERS) + standin.all(kinds.INFRA_MACHINES)
-    for complaint in progress.complaints(ours):
+    for complaint in sorted(complaints):
         if complaint not in said:
             said.add(complaint)
             console.print(complaint, highlight=False, markup=False, soft_wrap=True)

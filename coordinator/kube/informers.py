@@ -131,6 +131,11 @@ class Informer:
         """Return every object."""
         return list(self._store.objects.values())
 
+    @property
+    def objects(self) -> dict[NamespacedName, JsonObject]:
+        """All objects by name, as they change: one that changes is another one, and comes last."""
+        return self._store.objects
+
     def by_index(self, namespace: str, value: str) -> list[JsonObject]:
         """Return the objects of a namespace whose index has this value."""
         return self._store.by_index(namespace, value)

@@ -194,8 +194,14 @@ class World:
 
     def missing(self, workers: int) -> list[str]:
         """Say what is not as it was asked for."""
-        machines, wanted = self.standin.all(kinds.MACHINES), FLEET.clusters * (1 + workers)
-        counts = {"machines": machines, "their records": self.standin.all(kinds.INFRA_MACHINES)}
+        machines, wanted = (
+            self.standin.objects(kinds.MACHINES).values(),
+            FLEET.clusters * (1 + workers),
+        )
+        counts = {
+            "machines": machines,
+            "their records": self.standin.objects(kinds.INFRA_MACHINES).values(),
+        }
         left = [
             f"{len(found)} {what} of {wanted}"
             for what, found in counts.items()
@@ -210,12 +216,14 @@ class World:
     def left(self) -> list[str]:
         """Name what a deleted fleet has left."""
         gone = (kinds.CLUSTERS, kinds.MACHINES, kinds.INFRA_CLUSTERS, kinds.INFRA_MACHINES)
-        return [item["metadata"]["name"] for gvr in gone for item in self.standin.all(gvr)]
+        return [
+            item["metadata"]["name"] for gvr in gone for item in self.standin.objects(gvr).values()
+        ]
 
     def endpoints(self) -> dict[str, str]:
         """Return the clusters' endpoints."""
         found = {}
-        for item in self.standin.all(kinds.INFRA_CLUSTERS):
+        for item in self.standin.objects(kinds.INFRA_CLUSTERS).values():
             endpoint = (item.get("spec") or {}).get("controlPlaneEndpoint") or {}
             if endpoint.get("port"):
                 found[item["metadata"]["name"]] = f"{endpoint['host']}:{endpoint['port']}"

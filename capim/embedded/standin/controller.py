@@ -75,9 +75,9 @@ class StandIn:
             await informer.synced.wait()
         self._queue.start()
 
-    def all(self, gvr: GVR) -> list[JsonObject]:
-        """Return every object of a watched kind, for the live view."""
-        return list(self._informers[gvr].all())
+    def objects(self, gvr: GVR) -> dict[NamespacedName, JsonObject]:
+        """Return every object of a watched kind, for the live view; who changed last comes last."""
+        return self._informers[gvr].objects
 
     def _changed(self, before: JsonObject | None, after: JsonObject | None) -> None:
         obj = after or before

@@ -5,8 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from capim.api.gvk import NamespacedName
 from capim.embedded.fleet import FleetSpec
-from capim.embedded.progress import Progress, Rate, complaints, count, is_ready
+from capim.embedded.progress import (
+    Progress,
+    Rate,
+    Tally,
+    complaints,
+    count,
+    is_ready,
+    told_of_cluster,
+    told_of_machine,
+)
 from capim.embedded.view import came_up, how_to_look
 
 FLEET = FleetSpec(clusters=2, control_plane_machines=1, worker_machines=1)
@@ -20,16 +30,39 @@ def cluster(*, ready: bool) -> dict[str, object]:
     return {"status": {"infrastructureReady": True, "controlPlaneReady": ready}}
 
 
+def named(objects: list[dict[str, object]]) -> dict[NamespacedName, dict[str, object]]:
+    return {NamespacedName("default", str(number)): one for number, one in enumerate(objects)}
+
+
+def counted(clusters: list[dict[str, object]], found: list[dict[str, object]]) -> Progress:
+    of_clusters, of_machines = Tally(told_of_cluster), Tally(told_of_machine)
+    of_clusters.look(named(clusters))
+    of_machines.look(named(found))
+    return count(FLEET, of_clusters.counts, of_machines.counts)
+
+
 def test_a_fleet_is_ready_when_all_of_it_runs() -> None:
-    up = count(FLEET, [cluster(ready=True)] * 2, machines(*["Running"] * 4))
+    up = counted([cluster(ready=True)] * 2, machines(*["Running"] * 4))
     assert is_ready(up)
-    assert not is_ready(count(FLEET, [cluster(ready=True)] * 2, machines(*["Running"] * 3)))
-    assert not is_ready(count(FLEET, [cluster(ready=False)] * 2, machines(*["Running"] * 4)))
+    assert not is_ready(counted([cluster(ready=True)] * 2, machines(*["Running"] * 3)))
+    assert not is_ready(counted([cluster(ready=False)] * 2, machines(*["Running"] * 4)))
 
 
 def test_machines_without_a_status_are_pending() -> None:
-    seen = count(FLEET, [], [*machines("Running"), {}])
+    seen = counted([], [*machines("Running"), {}])
     assert seen.phases == {"Pending": 1, "Provisioning": 0, "Provisioned": 0, "Running": 1}
+
+
+def test_objects_are_counted_as_they_are_when_they_change_and_when_they_go() -> None:
+    tally = Tally(told_of_machine)
+    objects = named(machines("Pending", "Pending", "Running"))
+    assert sorted(tally.look(objects)) == ["Pending", "Pending", "Running"]
+    assert tally.look(objects) == []
+    first, second, _ = objects
+    del objects[first], objects[second]
+    objects[first] = machines("Running")[0]  # at the end, as an informer has it
+    assert tally.look(objects) == ["Running"]
+    assert +tally.counts == {"Running": 2}
 
 
 def progress(running: int) -> Progress:
@@ -59,9 +92,9 @@ def test_only_what_asks_for_a_person_is_a_complaint() -> None:
         ours("d"),
         {"kind": "InMemoryCluster", "metadata": {"name": "e"}},
     ]
-    assert complaints(objects) == [
-        "InMemoryCluster a: not PEM",
+    assert [said for one in objects for said in complaints(one)] == [
         "InMemoryCluster b: widen --port-range",
+        "InMemoryCluster a: not PEM",
     ]
 
 
