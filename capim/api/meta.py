@@ -6,6 +6,7 @@ Times are seconds since the epoch (float) inside and RFC 3339 in JSON; metav1.Ti
 from __future__ import annotations
 
 import datetime
+import functools
 import re
 from typing import Any, Final, TypeAlias
 
@@ -27,7 +28,12 @@ _UNIT_S: Final = {
 
 def format_time(seconds: float) -> str:
     """Write metav1.Time: RFC 3339, UTC, whole seconds."""
-    return datetime.datetime.fromtimestamp(int(seconds), _UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _format_second(int(seconds))
+
+
+@functools.lru_cache(maxsize=64)  # who writes at all writes the same second again and again
+def _format_second(second: int) -> str:
+    return datetime.datetime.fromtimestamp(second, _UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def format_micro_time(seconds: float) -> str:

@@ -111,7 +111,7 @@ class Admitting:
             body = self._admission.admit(resource, body, old)
         self._check_granted(resource, body, old, view, own=own)
         rules = None if own else self._rules
-        causes = metadata_causes(resource, body)
+        causes = metadata_causes(resource, body, old)
         if rules is not None:
             causes += rules.causes(resource, body, old)
         elif view and old is not None and not resource.custom:

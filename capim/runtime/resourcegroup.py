@@ -409,8 +409,20 @@ class ResourceGroup:
             return self.create(resource, namespace, body, keep_status=True) if body else None
         current = found.served_as(resource)
         body = mutate(current.content())
-        if body is None:
-            return current
+        return current if body is None else self._write_own(resource, namespace, current, body)
+
+    def save_own(self, resource: Resource, body: JsonObject) -> Stored:
+        """Let the simulator write an object whole, status included, whatever its version."""
+        metadata = body["metadata"]
+        namespace = metadata.get("namespace", "")
+        found = self._store.find(resource, namespace, metadata["name"])
+        if found is None:
+            return self.create(resource, namespace, body, keep_status=True)
+        return self._write_own(resource, namespace, found.served_as(resource), body)
+
+    def _write_own(
+        self, resource: Resource, namespace: str, current: Stored, body: JsonObject
+    ) -> Stored:
         old = current.content()
         locked = {"resourceVersion": old["metadata"]["resourceVersion"]}
         body = body | {"metadata": body["metadata"] | locked}

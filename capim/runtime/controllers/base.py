@@ -63,6 +63,9 @@ class Context:
         self.heard: dict[str, tuple[str, float]] = {}
         self.taken_over: set[str] = set()  #: simulated nodes whose lease another one holds
         self.given_up: set[str] = set()  #: those of them that fell silent
+        self.counted: dict[
+            Key, float
+        ] = {}  #: DaemonSets without pods, when their nodes were counted
         self.holding: set[str] = set()  #: nodes on which pods do not end
         self.tainted: dict[Key, float] = {}  #: pods on nodes with a taint NoExecute, since when
 
@@ -116,16 +119,20 @@ class Context:
             return None
 
     def save(self, resource: Resource, body: JsonObject) -> JsonObject:
-        """Write an object that is there as a whole, status included; one that is the same is no write."""
-        metadata = body["metadata"]
-        namespace, name = metadata.get("namespace", ""), metadata["name"]
-        stored = self.group.apply_own(resource, namespace, name, lambda _: body)
-        return body if stored is None else stored.json()
+        """Write an object that is there as a whole, status included; one that is the same is no write.
+
+        Returns: the object as it is now. Who has no use for it takes `write`.
+        """
+        return self.group.save_own(resource, body).json()
+
+    def write(self, resource: Resource, body: JsonObject) -> None:
+        """Do what `save` does, and return nothing."""
+        self.group.save_own(resource, body)
 
     def save_status(self, resource: Resource, body: JsonObject, status: JsonObject) -> None:
         """Write an object's status, unless it says what was said before."""
         if status != body.get("status"):
-            self.save(resource, body | {"status": status})
+            self.write(resource, body | {"status": status})
 
     def delete(
         self, resource: Resource, namespace: str, name: str, *, at_once: bool = False

@@ -24,13 +24,13 @@ class NodeBook:
         self._counts: dict[str, int] = {}
         self._taken: dict[str, str] = {}  # address -> uid of the pod
 
-    def note(self, change: Change) -> bool:
+    def note(self, context: Context, change: Change) -> bool:
         """Take what changed of a node; tell whether any of it decides who runs there."""
         stored = change.stored
         if self._noted[0] != stored.resource_version:
             before = self._infos.pop(stored.name, None)
             if change.type != "DELETED":
-                self._infos[stored.name] = NodeInfo.of(stored.json())
+                self._infos[stored.name] = NodeInfo.of(context.group.store.body_of(stored))
             matters = before is None or before != self._infos.get(stored.name)
             self._noted = (stored.resource_version, matters)
         return self._noted[1]

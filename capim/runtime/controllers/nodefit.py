@@ -42,7 +42,7 @@ class NodeInfo:
         return cls(
             node["metadata"]["name"],
             node["metadata"].get("labels") or {},
-            tuple(spec.get("taints") or ()),
+            tuple(map(dict, spec.get("taints") or ())),
             bool(spec.get("unschedulable")),
             ready is not None and ready.get("status") == "True",
             int((status.get("allocatable") or {}).get("pods") or _UNLIMITED),

@@ -53,7 +53,7 @@ def _reconcile(context: Context, _: str, name: str) -> float | None:
     spec: JsonObject = node.get("spec") or {}
     taints = corrected(node, context.now())
     if taints != (spec.get("taints") or []):
-        context.save(NODES, node | {"spec": spec | {"taints": taints}})
+        context.write(NODES, node | {"spec": spec | {"taints": taints}})
     return due
 
 
@@ -144,7 +144,7 @@ def _revive(context: Context, node: JsonObject) -> JsonObject:
 
 def _of_node(context: Context, change: Change) -> Iterator[Key]:
     name = change.stored.name
-    matters = context.nodes.note(change)
+    matters = context.nodes.note(context, change)
     info = context.nodes.get(context, name) if change.type != "DELETED" else None
     if info is not None and not info.simulated:
         heartbeat = context.heard.get(name, (None, 0.0))[0]

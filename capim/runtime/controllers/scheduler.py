@@ -130,7 +130,7 @@ def bound_to(stored: Stored) -> str:
 
 def _of_node(context: Context, change: Change) -> Iterator[Key]:
     """A node changed: what waits may fit now."""
-    if context.nodes.note(change) and change.type != "DELETED":
+    if context.nodes.note(context, change) and change.type != "DELETED":
         for stored in context.stored(PODS, None):
             if not is_bound(stored):
                 yield stored.namespace, stored.name

@@ -67,7 +67,7 @@ def _is_tainted(context: Context, node: str) -> bool:
 
 
 def _of_node(context: Context, change: Change) -> Iterator[Key]:
-    if not context.nodes.note(change):
+    if not context.nodes.note(context, change):
         return
     if context.tainted or _is_tainted(context, change.stored.name):
         for stored in context.stored(PODS, None):

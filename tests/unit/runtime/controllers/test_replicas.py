@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from capim.api.meta import get_condition
+from capim.api.workload import Simulation
 from tests.support.workloads import CONTAINER, Workloads
 
 HELD = {"schedulerName": "nobody"}
@@ -155,3 +156,22 @@ def test_daemons_are_replaced_one_node_after_the_other() -> None:
     assert sorted(revisions) == [1, 2]
     status = world.get("daemonsets", "agent")["status"]
     assert (status["observedGeneration"], status["updatedNumberScheduled"]) == (2, 3)
+
+
+def test_daemons_without_pods_are_counted_at_once_and_then_a_few_times_a_second() -> None:
+    world = Workloads(Simulation.STATUS)
+    world.apply_spec("daemonsets", "agent", {})
+    world.clock.advance(1.0)
+    for name in ("node-a", "node-b", "node-c"):
+        world.node(name)
+        world.settle()
+
+    def counted() -> int:
+        status = world.get("daemonsets", "agent")["status"]
+        return int(status["desiredNumberScheduled"])
+
+    assert counted() == 1
+    world.later(0.1)
+    assert counted() == 3
+    world.later(0.1)
+    assert world.manager.next_deadline() is None
