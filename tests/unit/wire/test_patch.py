@@ -11,6 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from capim.api.gvk import GVK, split_api_version
+from capim.wire import patch_strategic
 from capim.wire.patch import (
     PatchError,
     has_merge_keys,
@@ -181,6 +182,28 @@ def test_merged_conditions_are_the_union_and_the_patch_wins(
     merged = result["status"]["conditions"]
     assert {item["type"]: item for item in merged} == wanted
     assert len(merged) == len(wanted)
+
+
+ANY_CONDITIONS = st.lists(
+    st.dictionaries(st.sampled_from(["type", "status"]), NAMES, min_size=1), max_size=4
+)
+
+
+@given(old=CONDITIONS | ANY_CONDITIONS, new=CONDITIONS | ANY_CONDITIONS)
+def test_the_short_way_to_merge_a_list_leads_where_the_long_one_does(
+    old: list[JsonObject], new: list[JsonObject]
+) -> None:
+    def merged() -> JsonObject | str:
+        status = {"conditions": old}, {"conditions": new}
+        try:
+            return strategic_merge_patch({"status": status[0]}, {"status": status[1]}, NODE)
+        except PatchError as error:
+            return str(error)
+
+    short = merged()
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(patch_strategic, "_merge_in_place", lambda *_: None)
+        assert merged() == short
 
 
 @given(old=CONDITIONS, new=CONDITIONS)
