@@ -30,7 +30,6 @@ from coordinator.controllers.clusterplan import ClusterPlanner
 from coordinator.controllers.objects import cluster_api_version, make_objects
 from coordinator.controllers.wiring import Controllers, Limits
 from coordinator.diagnostics import Metrics
-from coordinator.draining import wishes_of
 from coordinator.fleet import Fleet
 from coordinator.fleetmetrics import FleetMetrics
 from coordinator.kube import config, leader
@@ -143,7 +142,7 @@ class Manager:
         """Do what people want of workers, as the Lease says it: now, and whenever it changes."""
         await self._read_wishes(drainer, namespace)
         if self._elector is not None:
-            self._elector.on_renewed = lambda lease: drainer.wish(wishes_of(lease))
+            self._elector.on_renewed = drainer.follow
         else:
             self._scope.spawn(self._keep_reading_wishes(drainer, namespace), name="wishes")
 
@@ -158,7 +157,7 @@ class Manager:
     async def _read_wishes(self, drainer: Drainer, namespace: str) -> None:
         lease = await leader.get_lease(self._client, namespace)
         if lease is not None:
-            drainer.wish(wishes_of(lease))
+            drainer.follow(lease)
 
     def _make_controllers(self, objects: Objects, planner: ClusterPlanner) -> Controllers:
         options = self._options

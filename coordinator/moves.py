@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+import structlog
+
 from capim.api.workload import ClusterSpec, MachineSpec
 from capim.messaging import envelope as m
 from coordinator.fleetorders import Notify
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
     from capim.api.gvk import NamespacedName
     from coordinator.fleetorders import Instruction
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -160,6 +164,8 @@ class Moves:
         if move.giver != report.worker or move.state is not None:
             return
         if report.refusal:
+            why = report.refusal
+            _log.warning("cluster stays where it is", cluster=str(report.cluster), why=why)
             self._refusals[report.cluster, report.uid] = report.refusal
             yield from self._stay(desired, move, move.before)
             yield Notify(report.cluster)

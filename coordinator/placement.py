@@ -100,6 +100,14 @@ class Placements:
         """Return the clusters of a worker, with those that are leaving it."""
         return [cluster for cluster, name in self._placed.items() if name == worker]
 
+    def uneven(self, candidates: Collection[str]) -> str | None:
+        """Return which of these workers has more clusters than it need have; None: none has."""
+        fit = [name for name in self._open() if name in candidates]
+        if not fit:
+            return None
+        most = max(fit, key=lambda name: self._load[name])
+        return most if self._load[most] - self._load[self._least(fit)] > 1 else None
+
     def send(self, cluster: NamespacedName, candidates: Collection[str]) -> str | None:
         """Let a cluster go to the least loaded of these workers; return which, None if none will do."""
         here = self._placed[cluster]

@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "completion": Command("capim.cli.completion", "a script that completes words in your shell"),
     "drain": Command("capim.cli.drain", "moves all clusters off a worker, and gives it no more"),
     "uncordon": Command("capim.cli.uncordon", "lets a drained worker take clusters again"),
+    "rebalance": Command("capim.cli.rebalance", "spreads clusters evenly over the workers"),
     "keys": Command("capim.cli.keys", "key pairs for a manager and workers on several hosts"),
 }
 

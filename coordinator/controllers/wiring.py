@@ -118,6 +118,7 @@ class Controllers:
             ready=lambda: {worker.name for worker in fleet.workers() if worker.ready},
             movable=self._movable,
             wake=self._wake_cluster,
+            clock=clock,
         )
         self._listen()
 

@@ -9,9 +9,9 @@ import pytest
 
 from capim.api.gvk import GVR
 from capim.cli.commandline import CommandError
-from capim.cli.draining import run_drain, run_uncordon
+from capim.cli.draining import run_drain, run_rebalance, run_uncordon
 from capim.embedded import kinds
-from coordinator.draining import Wish, wishes_of
+from coordinator.draining import Wish, rebalance_until, wishes_of
 from coordinator.kube.leader import LEASE_NAME, LEASES
 from tests.support.management import World, world
 
@@ -65,6 +65,24 @@ def test_a_worker_is_cordoned_and_who_does_not_wait_is_not_kept(tmp_path: Path) 
             assert wanted(made) == {"worker-0": Wish.CORDONED, "worker-1": Wish.DRAINED}
 
     asyncio.run(scenario())
+
+
+def test_clusters_are_spread_until_no_worker_has_two_more_than_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def scenario() -> None:
+        async with world(tmp_path) as made:
+            made.cluster("one")
+            assert await run_rebalance(made.where, timeout_s=30) == 0
+            made.cluster("two")
+            assert await run_rebalance(made.where, timeout_s=1) == 1
+            lease = made.api.group.get(resource(LEASES), "capim-system", LEASE_NAME).json()
+            assert rebalance_until(lease) == 0.0, "nobody wants it any more"
+
+    asyncio.run(scenario())
+    captured = capsys.readouterr()
+    assert captured.out.splitlines() == ["worker-0 1, worker-1 0", "worker-0 2, worker-1 0"]
+    assert "not spread evenly" in captured.err
 
 
 def test_what_takes_too_long_and_who_is_unknown_are_told(

@@ -9,8 +9,17 @@ import pytest
 import yaml
 
 from capim.api.gvk import NamespacedName
+from capim.api.meta import format_time
 from coordinator.controllers.objects import INFRA_CLUSTERS, SECRETS
-from coordinator.draining import AT_ONCE, Drainer, Wish, wish_annotation, wishes_of
+from coordinator.draining import (
+    AT_ONCE,
+    REBALANCE_ANNOTATION,
+    Drainer,
+    Wish,
+    rebalance_until,
+    wish_annotation,
+    wishes_of,
+)
 from coordinator.placement import PLACEMENT_ANNOTATION, Placements
 from tests.support.clusterapi import KEY, cluster, infra_cluster
 from tests.support.fleet import FakeFleet
@@ -38,6 +47,7 @@ class World:
         self.ready = set(WORKERS)
         self.fixed: set[NamespacedName] = set()
         self.woken: list[NamespacedName] = []
+        self.now = 1_000_000_000.0
         self.keys = [NamespacedName("default", f"c{number}") for number in range(clusters)]
         for key in self.keys:
             self.placements.place(key, "")
@@ -46,6 +56,7 @@ class World:
             ready=lambda: self.ready,
             movable=lambda key: key not in self.fixed,
             wake=self.woken.append,
+            clock=lambda: self.now,
         )
 
     def drain(self, *workers: str, wish: Wish = Wish.DRAINED) -> None:
@@ -143,6 +154,35 @@ def test_a_worker_that_joins_is_given_new_clusters_and_no_old_ones() -> None:
     assert joined.place(NamespacedName("default", "new"), "") == "worker-2"
 
 
+def test_clusters_are_evened_out_when_it_is_asked_for_and_until_it_is_too_late() -> None:
+    world = World(30)
+    world.drain("worker-0")
+    world.arrive()
+    world.drain()
+    assert world.counts() == [0, 15, 15]
+    lease: JsonObject = {
+        "metadata": {"annotations": {REBALANCE_ANNOTATION: format_time(world.now + 5)}}
+    }
+    world.now += 10
+    world.drainer.follow(lease)
+    assert world.counts() == [0, 15, 15]
+    world.now -= 10
+    world.drainer.follow(lease)
+    world.arrive()
+    assert world.counts() == [10, 10, 10]
+
+
+def test_who_may_not_be_touched_is_not_moved_for_evenness() -> None:
+    world = World(4)
+    world.drain("worker-0", "worker-1")
+    world.arrive()
+    world.fixed = set(world.keys)
+    world.drain()
+    annotations = {REBALANCE_ANNOTATION: format_time(world.now + 5)}
+    world.drainer.follow({"metadata": {"annotations": annotations}})
+    assert world.placements.moving == {}
+
+
 def test_wishes_are_read_from_the_lease() -> None:
     annotations = {
         wish_annotation("worker-0"): "Drained",
@@ -153,6 +193,7 @@ def test_wishes_are_read_from_the_lease() -> None:
     lease: JsonObject = {"metadata": {"annotations": annotations}}
     assert wishes_of(lease) == {"worker-0": Wish.DRAINED, "worker-1": Wish.CORDONED}
     assert wishes_of({"metadata": {}}) == {}
+    assert rebalance_until({"metadata": {"annotations": {REBALANCE_ANNOTATION: "soon"}}}) == 0.0
 
 
 @pytest.mark.parametrize("same_host", [True, False])
