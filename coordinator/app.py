@@ -176,6 +176,7 @@ class Manager:
             steady=steady_clock,
             scope=self._scope,
             observe=self._metrics.observe,
+            rng=self._rng,
             tell=self._recorder.note,
         )
 

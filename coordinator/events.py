@@ -69,13 +69,18 @@ def _note_of_condition(
 
 
 def _is_summary(obj: JsonObject, kind: str) -> bool:
-    """A machine's Ready repeats what another of its conditions says."""
-    return obj["kind"] == infra.MACHINE_KIND and kind == infra.READY_CONDITION
+    """A machine's or pool's Ready repeats what another of its conditions says."""
+    return (
+        obj["kind"] in {infra.MACHINE_KIND, infra.MACHINE_POOL_KIND}
+        and kind == infra.READY_CONDITION
+    )
 
 
 def _provisioned(obj: JsonObject) -> str:
     if obj["kind"] == infra.MACHINE_KIND:
         return "All that the machine simulates runs."
+    if obj["kind"] == infra.MACHINE_POOL_KIND:
+        return "All replicas are there."
     return f"{_worker(obj)} serves the cluster at https://{_endpoint(obj)}."
 
 

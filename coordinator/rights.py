@@ -23,12 +23,15 @@ CLUSTER_RIGHTS: Final = (
     Right("authentication.k8s.io", "tokenreviews", ("create",)),
     Right("authorization.k8s.io", "subjectaccessreviews", ("create",)),
     Right(CLUSTER_API_GROUP, "clusters", ("list", "watch")),
-    Right(CLUSTER_API_GROUP, "machines", ("list", "watch")),
+    Right(CLUSTER_API_GROUP, "machinepools", ("list", "watch")),
+    Right(CLUSTER_API_GROUP, "machines", ("delete", "list", "watch")),
     Right(infra.GROUP, "inmemoryclusters", ("list", "patch", "watch")),
     Right(infra.GROUP, "inmemoryclusters/status", ("patch",)),
     Right(infra.GROUP, "inmemoryfaults", ("list", "watch")),
     Right(infra.GROUP, "inmemoryfaults/status", ("patch",)),
-    Right(infra.GROUP, "inmemorymachines", ("list", "patch", "watch")),
+    Right(infra.GROUP, "inmemorymachinepools", ("list", "patch", "watch")),
+    Right(infra.GROUP, "inmemorymachinepools/status", ("patch",)),
+    Right(infra.GROUP, "inmemorymachines", ("create", "delete", "list", "patch", "watch")),
     Right(infra.GROUP, "inmemorymachines/status", ("patch",)),
 )
 

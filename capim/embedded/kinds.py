@@ -19,12 +19,14 @@ from capim.api.resources import (
 
 CLUSTERS: Final = GVR("cluster.x-k8s.io", "v1beta1", "clusters")
 MACHINES: Final = GVR("cluster.x-k8s.io", "v1beta1", "machines")
+MACHINE_POOLS: Final = GVR("cluster.x-k8s.io", "v1beta1", "machinepools")
 MACHINE_DEPLOYMENTS: Final = GVR("cluster.x-k8s.io", "v1beta1", "machinedeployments")
 CONTROL_PLANES: Final = GVR("controlplane.cluster.x-k8s.io", "v1beta1", "kubeadmcontrolplanes")
 SECRETS: Final = GVR("", "v1", "secrets")
 NODES: Final = GVR("", "v1", "nodes")
 INFRA_CLUSTERS: Final = GVR("infrastructure.cluster.x-k8s.io", "v1alpha1", "inmemoryclusters")
 INFRA_MACHINES: Final = GVR("infrastructure.cluster.x-k8s.io", "v1alpha1", "inmemorymachines")
+INFRA_POOLS: Final = GVR("infrastructure.cluster.x-k8s.io", "v1alpha1", "inmemorymachinepools")
 FAULTS: Final = GVR("infrastructure.cluster.x-k8s.io", "v1alpha1", "inmemoryfaults")
 INFRA_TEMPLATES: Final = GVR(
     "infrastructure.cluster.x-k8s.io", "v1alpha1", "inmemorymachinetemplates"
@@ -70,6 +72,13 @@ _COLUMNS: Final = {
     "MachineDeployment": (
         _CLUSTER,
         *_REPLICAS,
+        _PHASE,
+        _AGE,
+        PrinterColumn("Version", ".spec.template.spec.version", description="Kubernetes version"),
+    ),
+    "MachinePool": (
+        _CLUSTER,
+        *_REPLICAS[:2],
         _PHASE,
         _AGE,
         PrinterColumn("Version", ".spec.template.spec.version", description="Kubernetes version"),
@@ -131,6 +140,7 @@ MANAGEMENT_RESOURCES: Final = ResourceTable(
         _custom(CLUSTERS, "Cluster", "cl"),
         _custom(MACHINES, "Machine", "ma"),
         _custom(MACHINE_DEPLOYMENTS, "MachineDeployment", "md"),
+        _custom(MACHINE_POOLS, "MachinePool", "mp"),
         _custom(CONTROL_PLANES, "KubeadmControlPlane", "kcp"),
         _custom(INFRA_CLUSTERS, "InMemoryCluster"),
         _custom(INFRA_MACHINES, "InMemoryMachine"),
@@ -139,6 +149,12 @@ MANAGEMENT_RESOURCES: Final = ResourceTable(
         _custom(
             INFRA_CLUSTERS._replace(resource="inmemoryclustertemplates"),
             "InMemoryClusterTemplate",
+            subresources=(),
+        ),
+        _custom(INFRA_POOLS, "InMemoryMachinePool"),
+        _custom(
+            INFRA_POOLS._replace(resource="inmemorymachinepooltemplates"),
+            "InMemoryMachinePoolTemplate",
             subresources=(),
         ),
     ]

@@ -205,7 +205,7 @@ def _desired(view: MachineView) -> MachineSpec | None:
         name=metadata["name"],
         uid=metadata["uid"],
         control_plane=view.control_plane,
-        version=machine_spec.get("version") or "",
+        version=_version(obj, machine_spec),
         provider_id=infra.provider_id(metadata["name"]),
         failure_domain=_failure_domain(obj, machine_spec),
         startup=infra.startup_of(obj, infra.time_scale_of(view.infra_cluster)),
@@ -213,6 +213,12 @@ def _desired(view: MachineView) -> MachineSpec | None:
         done=done,
         failures=infra.failures_of(obj),
     )
+
+
+def _version(obj: JsonObject, machine_spec: JsonObject) -> str:
+    """A pool says it to its InMemoryMachines; their Machines repeat what the Node says."""
+    of_pool = gates.annotation(obj, infra.POOL_VERSION_ANNOTATION)
+    return of_pool or machine_spec.get("version") or ""
 
 
 def _failure_domain(obj: JsonObject, machine_spec: JsonObject) -> str:
@@ -280,7 +286,7 @@ def _phase_state(view: MachineView, progress: MachineProgress, phase: Phase) -> 
 
 def _remark(view: MachineView) -> str:
     """Return what a person should know of the Node, though it runs: its version may be strange to us."""
-    version = ((view.machine or {}).get("spec") or {}).get("version")
+    version = _version(view.infra, (view.machine or {}).get("spec") or {})
     try:
         return lookup(version).warning if version else ""
     except ValueError:  # the worker reported what is wrong with it, or will

@@ -1,4 +1,4 @@
-"""The management objects the controllers work on: six informers and the way to write."""
+"""The management objects the controllers work on: eight informers and the way to write."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SECRETS: Final = GVR("", "v1", "secrets")
 INFRA_CLUSTERS: Final = GVR(infra.GROUP, infra.VERSION, "inmemoryclusters")
 INFRA_MACHINES: Final = GVR(infra.GROUP, infra.VERSION, "inmemorymachines")
+INFRA_POOLS: Final = GVR(infra.GROUP, infra.VERSION, "inmemorymachinepools")
 FAULTS: Final = GVR(infra.GROUP, infra.VERSION, "inmemoryfaults")
 
 #: In the order we ask for them. What is read is there in both. The newer one is how a Cluster API that
@@ -68,6 +69,8 @@ class Objects:
     machines: Informer
     infra_clusters: Informer
     infra_machines: Informer
+    pools: Informer
+    infra_pools: Informer
     secrets: Informer
     faults: Informer
     #: told what was written: the object before and after
@@ -75,8 +78,8 @@ class Objects:
 
     def informers(self) -> tuple[Informer, ...]:
         """Return all of them."""
-        own = (self.infra_clusters, self.infra_machines)
-        return (self.clusters, self.machines, *own, self.secrets, self.faults)
+        own = (self.infra_clusters, self.infra_machines, self.infra_pools)
+        return (self.clusters, self.machines, self.pools, *own, self.secrets, self.faults)
 
     def infra_cluster_of(self, cluster: NamespacedName) -> NamespacedName | None:
         """Return the InMemoryCluster of a Cluster."""
@@ -127,6 +130,8 @@ def make_objects(
         machines=informer(GVR(gates.CLUSTER_API_GROUP, version, "machines")),
         infra_clusters=informer(INFRA_CLUSTERS),
         infra_machines=informer(INFRA_MACHINES),
+        pools=informer(GVR(gates.CLUSTER_API_GROUP, version, "machinepools")),
+        infra_pools=informer(INFRA_POOLS),
         secrets=Informer(
             client,
             Scope(SECRETS, namespace, labels=infra.CLUSTER_NAME_LABEL),

@@ -19,12 +19,14 @@ from coordinator.controllers.authorities import AuthorityReader
 from coordinator.controllers.cluster import ClusterController
 from coordinator.controllers.faults import FaultController
 from coordinator.controllers.machine import MachineController
+from coordinator.controllers.pools import PoolController
 from coordinator.draining import Drainer
 from coordinator.events import note_of_worker
 from coordinator.kube.dispatch import Dispatcher
 from coordinator.kube.informers import name_of
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable
 
     from capim.aio.clock import Clock
@@ -52,7 +54,7 @@ class Limits:
 
 
 class Controllers:
-    """Both controllers with their queues and everything that feeds them. One loop, no lock."""
+    """The controllers with their queues and everything that feeds them. One loop, no lock."""
 
     def __init__(
         self,
@@ -65,6 +67,7 @@ class Controllers:
         steady: Clock,
         scope: TaskScope,
         observe: Observe,
+        rng: random.Random,
         tell: Callable[[Note], None] = lambda note: None,
     ) -> None:
         self._objects = objects
@@ -120,6 +123,16 @@ class Controllers:
             wake=self._wake_cluster,
             clock=clock,
         )
+        self._pools = PoolController(
+            objects,
+            clock=clock,
+            steady=steady,
+            scope=scope,
+            observe=observe,
+            rng=rng,
+            watch_filter=limits.watch_filter,
+            log_fields=_log_fields,
+        )
         self._listen()
 
     async def restore(self) -> None:
@@ -140,12 +153,14 @@ class Controllers:
         self.clusters.start()
         self.machines.start()
         self._faults.start()
+        self._pools.start()
 
     def close(self) -> None:
         """Start no reconcile any more."""
         self.clusters.close()
         self.machines.close()
         self._faults.close()
+        self._pools.close()
 
     def _listen(self) -> None:
         self._objects.clusters.on_change(self._cluster_changed)
@@ -154,6 +169,7 @@ class Controllers:
         self._objects.infra_machines.on_change(self._infra_machine_changed)
         self._objects.secrets.on_change(self._secret_changed)
         self._faults.listen()
+        self._pools.listen()
         self._fleet.on_change = self._reported
         self._fleet.on_synced = self._shard_confirmed
         self._fleet.on_worker = self._worker_changed

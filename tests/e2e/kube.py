@@ -35,6 +35,7 @@ _KINDS: Final[dict[str, tuple[str, str, bool]]] = {
     "Cluster": (_CAPI, "clusters", True),
     "ClusterClass": (_CAPI, "clusterclasses", True),
     "Machine": (_CAPI, "machines", True),
+    "MachinePool": (_CAPI, "machinepools", True),
     "MachineSet": (_CAPI, "machinesets", True),
     "MachineDeployment": (_CAPI, "machinedeployments", True),
     "MachineHealthCheck": (_CAPI, "machinehealthchecks", True),
@@ -50,6 +51,12 @@ _KINDS: Final[dict[str, tuple[str, str, bool]]] = {
     "InMemoryClusterTemplate": (f"infrastructure.{_CAPI}", "inmemoryclustertemplates", True),
     "InMemoryFault": (f"infrastructure.{_CAPI}", "inmemoryfaults", True),
     "InMemoryMachine": (f"infrastructure.{_CAPI}", "inmemorymachines", True),
+    "InMemoryMachinePool": (f"infrastructure.{_CAPI}", "inmemorymachinepools", True),
+    "InMemoryMachinePoolTemplate": (
+        f"infrastructure.{_CAPI}",
+        "inmemorymachinepooltemplates",
+        True,
+    ),
     "InMemoryMachineTemplate": (f"infrastructure.{_CAPI}", "inmemorymachinetemplates", True),
     # the in-memory kinds of today's Go provider, for measurements
     "DevCluster": (f"infrastructure.{_CAPI}", "devclusters", True),

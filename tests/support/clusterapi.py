@@ -96,3 +96,35 @@ def infra_machine(name: str = "m1", **parts: Any) -> JsonObject:
 def condition(kind: str, status: str, reason: str, at: str = CREATED) -> JsonObject:
     """Build a condition."""
     return {"type": kind, "status": status, "reason": reason, "lastTransitionTime": at}
+
+
+def machine_pool(
+    replicas: int | None = 2, *, bootstrapped: bool = True, version: str = "v1.30.0", **spec: Any
+) -> JsonObject:
+    """Build MachinePool `p1` of cluster `c1`."""
+    template = {
+        "version": version,
+        "bootstrap": {"dataSecretName": "p1-data"} if bootstrapped else {},
+        "infrastructureRef": {"kind": infra.MACHINE_POOL_KIND, "name": "p1"},
+    }
+    return obj(
+        "cluster.x-k8s.io/v1beta1",
+        "MachinePool",
+        "p1",
+        metadata={"labels": {infra.CLUSTER_NAME_LABEL: "c1"}},
+        spec={
+            **({} if replicas is None else {"replicas": replicas}),
+            "template": {"spec": template},
+            **spec,
+        },
+    )
+
+
+def infra_pool(**parts: Any) -> JsonObject:
+    """Build the InMemoryMachinePool of MachinePool `p1`, which has its finalizer already."""
+    metadata = {
+        **owned_by("MachinePool", "p1"),
+        "finalizers": [infra.MACHINE_POOL_FINALIZER],
+        **parts.pop("metadata", {}),
+    }
+    return obj(infra.API_VERSION, infra.MACHINE_POOL_KIND, "p1", metadata=metadata, **parts)

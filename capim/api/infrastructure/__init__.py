@@ -1,8 +1,8 @@
-"""Our own kinds, InMemoryCluster, InMemoryMachine, their templates and InMemoryFault, v1alpha1.
+"""Our own kinds, v1alpha1: InMemoryCluster, InMemoryMachine, InMemoryMachinePool, templates, InMemoryFault.
 
-`names` has the constants, `kinds` (and `faultkind`) the one description of fields and rules, `crds` the
-CustomResourceDefinitions made from it, `admission` defaulting and validation, `startup` the delays of
-a machine, `faultparsing` what a fault asks for. To add a field: describe it in `kinds`, run
+`names` has the constants, `kinds` (with `faultkind` and `poolkinds`) the one description of fields and
+rules, `crds` the CustomResourceDefinitions made from it, `admission` defaulting and validation, `startup`
+the delays of a machine, `faultparsing` what a fault asks for. To add a field: describe it in `kinds`, run
 `tools/generate_crds.py`, and if a schema cannot say its rule, add that to `admission`.
 """
 

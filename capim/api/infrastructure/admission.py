@@ -21,6 +21,8 @@ from capim.api.infrastructure.names import (
     CLUSTER_TEMPLATE_KIND,
     FAULT_KIND,
     MACHINE_KIND,
+    MACHINE_POOL_KIND,
+    MACHINE_POOL_TEMPLATE_KIND,
 )
 from capim.api.infrastructure.startup import parse_jitter
 from capim.api.meta import parse_duration
@@ -120,6 +122,10 @@ def _meaning(kind: Kind, obj: JsonObject) -> Iterator[Cause]:
     if kind.name in {CLUSTER_KIND, CLUSTER_TEMPLATE_KIND}:
         yield from _endpoint(_child(spec, "controlPlaneEndpoint"), f"{path}.controlPlaneEndpoint")
         return
+    if kind.name in {MACHINE_POOL_KIND, MACHINE_POOL_TEMPLATE_KIND}:
+        machine = _child(spec, "template")
+        yield from _template_metadata(_child(machine, "metadata"), f"{path}.template.metadata")
+        path, spec = f"{path}.template.spec", _child(machine, "spec")
     for phase in Phase:
         settings = _child(spec, "behaviour", phase, "provisioning")
         yield from _provisioning(settings, f"{path}.behaviour.{phase}.provisioning")

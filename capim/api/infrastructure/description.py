@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from capim.api.schema import Integer, Node, Sequence, Struct, Text
+from capim.api.schema import Boolean, Integer, Node, Sequence, Struct, Text, TextMap
 
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
@@ -62,7 +62,7 @@ class Kind:
     @property
     def is_template(self) -> bool:
         """Whether objects are copied from `spec.template` and so must not change."""
-        return self.status is None
+        return self.name.endswith("Template")
 
     def schema(self) -> JsonObject:
         """Return the structural schema of the whole object."""
@@ -128,3 +128,39 @@ def share(doc: str) -> Text:
 
 
 AGE_COLUMN: Final = Column("Age", ".metadata.creationTimestamp", "Time since its creation", "date")
+CLUSTER_NAME_COLUMN: Final = Column(
+    "Cluster", r".metadata.labels['cluster\.x-k8s\.io/cluster-name']", "The Cluster it belongs to"
+)
+PAUSED_COLUMN: Final = Column(
+    "Paused",
+    '.status.conditions[?(@.type=="Paused")].status',
+    "Whether reconciliation is paused",
+    priority=1,
+)
+
+INITIALIZATION: Final = Struct(
+    doc="How far the first provisioning has come; read by contract v1beta2.",
+    fields={"provisioned": Boolean(doc="True once provisioning is complete; never false again.")},
+)
+
+TEMPLATE_METADATA: Final = Struct(
+    doc="Labels and annotations for the objects made from the template.",
+    fields={
+        "annotations": TextMap(doc="Annotations to add."),
+        "labels": TextMap(doc="Labels to add."),
+    },
+)
+
+
+def template_spec(spec: Struct) -> Struct:
+    """Describe the spec of a template of objects that have this spec."""
+    template = Struct(
+        doc="What the objects made from the template will be.",
+        required=("spec",),
+        fields={"metadata": TEMPLATE_METADATA, "spec": spec},
+    )
+    return Struct(
+        doc="The desired state of the template.",
+        required=("template",),
+        fields={"template": template},
+    )

@@ -13,35 +13,27 @@ from typing import Final
 from capim.api.infrastructure import names
 from capim.api.infrastructure.description import (
     AGE_COLUMN,
+    CLUSTER_NAME_COLUMN,
     CONDITIONS,
     HOST_PATTERN,
+    INITIALIZATION,
+    PAUSED_COLUMN,
     PROVIDER_ID_PATTERN,
     Column,
     Kind,
     duration,
     share,
+    template_spec,
 )
 from capim.api.infrastructure.faultkind import INMEMORY_FAULT, parameters_of
+from capim.api.infrastructure.poolkinds import pool_kinds
 from capim.api.infrastructure.startup import FAILURES
-from capim.api.schema import Boolean, Integer, Node, Sequence, Struct, Text, TextMap
+from capim.api.schema import Boolean, Integer, Node, Sequence, Struct, Text
 from capim.api.workload import Phase
 
 __all__ = ["KINDS", "Column", "Kind"]
 
 # --- parts -------------------------------------------------------------------------------------------
-
-_INITIALIZATION: Final = Struct(
-    doc="How far the first provisioning has come; read by contract v1beta2.",
-    fields={"provisioned": Boolean(doc="True once provisioning is complete; never false again.")},
-)
-
-_TEMPLATE_METADATA: Final = Struct(
-    doc="Labels and annotations for the objects made from the template.",
-    fields={
-        "annotations": TextMap(doc="Annotations to add."),
-        "labels": TextMap(doc="Labels to add."),
-    },
-)
 
 
 def _provisioning(phase: Phase, thing: str, extent: str) -> Struct:
@@ -120,6 +112,16 @@ _CLUSTER_SPEC: Final = Struct(
     },
 )
 
+_BEHAVIOUR: Final = Struct(
+    doc="How the simulated machine behaves, to resemble a real infrastructure.",
+    fields={
+        "vm": _provisioning(Phase.VM, "virtual machine", "from creation to power-on"),
+        "node": _provisioning(Phase.NODE, "node", "from the kubelet's start to a ready Node"),
+        "apiServer": _provisioning(Phase.API_SERVER, "API server", "until its static pod is ready"),
+        "etcd": _provisioning(Phase.ETCD, "etcd member", "until its static pod is ready"),
+    },
+)
+
 _MACHINE_SPEC: Final = Struct(
     doc="The desired state of the machine.",
     fields={
@@ -131,19 +133,7 @@ _MACHINE_SPEC: Final = Struct(
         "failureDomain": Text(
             doc="The failure domain the machine is in; read by contract v1beta1.", max_length=256
         ),
-        "behaviour": Struct(
-            doc="How the simulated machine behaves, to resemble a real infrastructure.",
-            fields={
-                "vm": _provisioning(Phase.VM, "virtual machine", "from creation to power-on"),
-                "node": _provisioning(
-                    Phase.NODE, "node", "from the kubelet's start to a ready Node"
-                ),
-                "apiServer": _provisioning(
-                    Phase.API_SERVER, "API server", "until its static pod is ready"
-                ),
-                "etcd": _provisioning(Phase.ETCD, "etcd member", "until its static pod is ready"),
-            },
-        ),
+        "behaviour": _BEHAVIOUR,
     },
 )
 
@@ -151,7 +141,7 @@ _CLUSTER_STATUS: Final = Struct(
     doc="The observed state of the cluster's infrastructure.",
     fields={
         "ready": Boolean(doc="True once the infrastructure is ready; read by contract v1beta1."),
-        "initialization": _INITIALIZATION,
+        "initialization": INITIALIZATION,
         "conditions": CONDITIONS,
     },
 )
@@ -160,7 +150,7 @@ _MACHINE_STATUS: Final = Struct(
     doc="The observed state of the machine.",
     fields={
         "ready": Boolean(doc="True once the machine is ready; read by contract v1beta1."),
-        "initialization": _INITIALIZATION,
+        "initialization": INITIALIZATION,
         "addresses": Sequence(
             doc="The addresses of the machine.",
             max_items=256,
@@ -196,30 +186,7 @@ _MACHINE_STATUS: Final = Struct(
 )
 
 
-def _template_spec(spec: Struct) -> Struct:
-    template = Struct(
-        doc="What the objects made from the template will be.",
-        required=("spec",),
-        fields={"metadata": _TEMPLATE_METADATA, "spec": spec},
-    )
-    return Struct(
-        doc="The desired state of the template.",
-        required=("template",),
-        fields={"template": template},
-    )
-
-
 # --- columns and kinds -------------------------------------------------------------------------------
-
-_CLUSTER_NAME_COLUMN: Final = Column(
-    "Cluster", r".metadata.labels['cluster\.x-k8s\.io/cluster-name']", "The Cluster it belongs to"
-)
-_PAUSED_COLUMN: Final = Column(
-    "Paused",
-    '.status.conditions[?(@.type=="Paused")].status',
-    "Whether reconciliation is paused",
-    priority=1,
-)
 
 INMEMORY_CLUSTER: Final = Kind(
     names.CLUSTER_KIND,
@@ -227,12 +194,12 @@ INMEMORY_CLUSTER: Final = Kind(
     _CLUSTER_SPEC,
     _CLUSTER_STATUS,
     (
-        _CLUSTER_NAME_COLUMN,
+        CLUSTER_NAME_COLUMN,
         AGE_COLUMN,
         Column("Ready", ".status.ready", "Whether the infrastructure is ready", priority=1),
         Column("Host", ".spec.controlPlaneEndpoint.host", "Host of the endpoint", priority=1),
         Column("Port", ".spec.controlPlaneEndpoint.port", "Port of the endpoint", "integer", 1),
-        _PAUSED_COLUMN,
+        PAUSED_COLUMN,
     ),
 )
 
@@ -242,7 +209,7 @@ INMEMORY_MACHINE: Final = Kind(
     _MACHINE_SPEC,
     _MACHINE_STATUS,
     (
-        _CLUSTER_NAME_COLUMN,
+        CLUSTER_NAME_COLUMN,
         Column(
             "Machine",
             '.metadata.ownerReferences[?(@.kind=="Machine")].name',
@@ -258,14 +225,14 @@ INMEMORY_MACHINE: Final = Kind(
             "Address inside the cluster",
             priority=1,
         ),
-        _PAUSED_COLUMN,
+        PAUSED_COLUMN,
     ),
 )
 
 INMEMORY_CLUSTER_TEMPLATE: Final = Kind(
     names.CLUSTER_TEMPLATE_KIND,
     "What InMemoryClusters are made from by a ClusterClass.",
-    _template_spec(_CLUSTER_SPEC),
+    template_spec(_CLUSTER_SPEC),
     None,
     (AGE_COLUMN,),
 )
@@ -273,7 +240,7 @@ INMEMORY_CLUSTER_TEMPLATE: Final = Kind(
 INMEMORY_MACHINE_TEMPLATE: Final = Kind(
     names.MACHINE_TEMPLATE_KIND,
     "What InMemoryMachines are made from.",
-    _template_spec(_MACHINE_SPEC),
+    template_spec(_MACHINE_SPEC),
     None,
     (AGE_COLUMN,),
 )
@@ -285,6 +252,7 @@ KINDS: Final[dict[str, Kind]] = {
         INMEMORY_CLUSTER_TEMPLATE,
         INMEMORY_FAULT,
         INMEMORY_MACHINE,
+        *pool_kinds(_BEHAVIOUR),
         INMEMORY_MACHINE_TEMPLATE,
     )
 }

@@ -46,12 +46,14 @@ def ask(verb: str, question: object, kind: str = "InMemoryMachine") -> JsonObjec
     return response
 
 
-def test_paths_are_the_originals_and_one_of_our_own() -> None:
+def test_paths_are_the_originals_and_those_of_our_own_kinds() -> None:
     kinds = (
         "inmemorycluster",
         "inmemoryclustertemplate",
         "inmemoryfault",
         "inmemorymachine",
+        "inmemorymachinepool",
+        "inmemorymachinepooltemplate",
         "inmemorymachinetemplate",
     )
     assert sorted(WEBHOOKS) == sorted(

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -95,6 +96,7 @@ def controllers_of(
         steady=steady,
         scope=scope,
         observe=lambda *_: None,
+        rng=random.Random(1),  # noqa: S311 - names, not secrets
         tell=tell,
     )
     return controllers, list(objects.informers())
