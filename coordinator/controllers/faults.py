@@ -16,14 +16,18 @@ from capim.api import infrastructure as infra
 from capim.api.gvk import NamespacedName
 from coordinator.controllers import gates
 from coordinator.controllers.faultplan import Declared, aimed, declared, due_after_s, status_of
+from coordinator.faultnotes import notes_of_phase, notes_of_removal
 from coordinator.kube.dispatch import Dispatcher, Result
 from coordinator.kube.informers import name_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from capim.aio.clock import Clock
     from capim.aio.tasks import TaskScope
     from capim.api.meta import JsonObject
     from coordinator.controllers.objects import Objects
+    from coordinator.events import Note
     from coordinator.fleetview import FleetView
     from coordinator.kube.dispatch import Observe
 
@@ -49,8 +53,10 @@ class FaultController:
         scope: TaskScope,
         observe: Observe,
         watch_filter: str,
+        tell: Callable[[Note], None] = lambda note: None,
     ) -> None:
         self._objects = objects
+        self._told = tell
         self._fleet = fleet
         self._clock = clock
         self._watch_filter = watch_filter
@@ -93,6 +99,8 @@ class FaultController:
         obj = after or before
         if obj is None:
             return
+        if before is not None and after is None:
+            self._note(notes_of_removal(before, self._befallen(before)))
         if _facts(before) != _facts(after):
             self._read(name_of(obj), after)
             for cluster in self._clusters_of(name_of(obj)):
@@ -186,10 +194,28 @@ class FaultController:
         except BaseException:
             self._hits[uid] = self._hits.get(uid, 0) + hits
             raise
+        self._note(notes_of_phase(obj, written, self._infrastructure(clusters)))
         phase = written["status"].get("phase")
         if phase != (obj.get("status") or {}).get("phase"):
             effect = written["status"].get("effect", "")
             _log.info("fault", fault=str(name_of(obj)), phase=phase, effect=effect)
+
+    # --- what is told ---
+
+    def _note(self, notes: Iterable[Note]) -> None:
+        for note in notes:
+            self._told(note)
+
+    def _befallen(self, fault: JsonObject) -> list[JsonObject]:
+        what = self._declared.get(name_of(fault).namespace, {}).get(name_of(fault).name)
+        clusters = self._clusters_of(name_of(fault)) if what is not None else []
+        return self._infrastructure([it for it in clusters if what and what.clusters.matches(it)])
+
+    def _infrastructure(self, clusters: Iterable[JsonObject]) -> list[JsonObject]:
+        """Return the InMemoryClusters of Clusters."""
+        names = (gates.infrastructure_name(cluster, infra.CLUSTER_KIND) for cluster in clusters)
+        found = (self._objects.infra_clusters.get(name) for name in names if name is not None)
+        return [cluster for cluster in found if cluster is not None]
 
 
 def _is_ours(cluster: JsonObject) -> bool:

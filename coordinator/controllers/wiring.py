@@ -115,6 +115,7 @@ class Controllers:
             scope=scope,
             observe=observe,
             watch_filter=limits.watch_filter,
+            tell=tell,
         )
         self.drainer = Drainer(
             planner.placements,

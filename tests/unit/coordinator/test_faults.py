@@ -14,6 +14,7 @@ from capim.api.meta import format_time, parse_time
 from capim.messaging import envelope as m
 from coordinator.controllers.faultplan import aimed, declared, due_after_s, status_of
 from coordinator.controllers.objects import FAULTS, INFRA_CLUSTERS, INFRA_MACHINES
+from coordinator.faultnotes import notes_of_removal
 from coordinator.fleetorders import Send, TellHits
 from tests.support.clusterapi import CREATED, KEY, cluster, infra_cluster, infra_machine, obj
 from tests.support.fleet import FakeFleet
@@ -24,6 +25,7 @@ from tests.unit.coordinator.test_fleetstate import cluster as cluster_spec
 
 if TYPE_CHECKING:
     from capim.api.meta import JsonObject
+    from coordinator.events import Note
 
 START = parse_time(CREATED)
 ERRORS = {"effect": "InternalError"}
@@ -209,18 +211,40 @@ def test_machines_that_come_are_chosen_too() -> None:
     asyncio.run(use())
 
 
-def test_a_fault_ends_by_itself() -> None:
+def test_a_fault_ends_by_itself_and_tells_when_it_begins_and_ends() -> None:
+    notes: list[Note] = []
+
     async def use() -> None:
         api, fleet = KubeApi(), FakeFleet()
         api.create(CLUSTERS, cluster())
+        api.create(INFRA_CLUSTERS, infra_cluster())
         start = format_time(wall_clock())
         api.create(FAULTS, fault(schedule={"start": start}))
-        async with serve(api) as client, running(api, client, fleet):
+        async with serve(api) as client, running(api, client, fleet, tell=notes.append):
             assert fleet.faults[KEY]
+            await until(lambda: len(notes) == 2)
             lasts_s = wall_clock() - parse_time(start) + 0.3
             shorter = {"spec": {"schedule": {"start": start, "duration": f"{lasts_s:f}s"}}}
             api.merge(FAULTS, api.read(FAULTS, "f"), shorter)
             await until(lambda: fleet.faults[KEY] == ())
             await until(lambda: api.read(FAULTS, "f")["status"]["phase"] == "Ended")
+            await until(lambda: len(notes) == 4)
 
     asyncio.run(use())
+    assert [(note.obj["kind"], note.reason, note.warning) for note in notes] == [
+        ("InMemoryFault", "FaultBegun", True),
+        ("InMemoryCluster", "FaultBegun", True),
+        ("InMemoryFault", "FaultEnded", False),
+        ("InMemoryCluster", "FaultEnded", False),
+    ]
+    assert notes[0].message == "apiServer/InternalError befalls 1 cluster."
+    assert notes[3].message == "apiServer/InternalError by InMemoryFault f is over."
+
+
+def test_the_clusters_of_a_fault_that_is_deleted_are_told() -> None:
+    acting = {**fault(), "status": {"phase": "Active", "effect": "etcd/NoLeader"}}
+    (note,) = notes_of_removal(acting, [infra_cluster()])
+    assert (note.obj["metadata"]["name"], note.reason) == ("c1", "FaultEnded")
+    assert list(notes_of_removal(fault(), [infra_cluster()])) == []
+    many = [infra_cluster(f"c{number}") for number in range(50)]
+    assert len(list(notes_of_removal(acting, many))) == 20

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from capim.api.meta import JsonObject
 
 NOW = 1_700_000_100.0
-DELETED = {"deletionTimestamp": "2023-11-14T22:10:00Z"}
+DELETED: dict[str, Any] = {"deletionTimestamp": "2023-11-14T22:10:00Z"}
 CONDEMNED = [{"type": "OwnerRemediated", "status": "False"}]
 
 
