@@ -69,6 +69,7 @@ class Effect(enum.StrEnum):
     VERSION_SKEW = "VersionSkew"
     PODS_STUCK = "PodsStuck"
     VOLUMES_STUCK = "VolumesStuck"
+    EVICTIONS_BLOCKED = "EvictionsBlocked"
     VM_STOPPED = "VMStopped"
     VM_DELETED = "VMDeleted"
     VM_FAILED = "VMFailed"
@@ -254,6 +255,11 @@ EFFECTS: Final[Mapping[Effect, EffectInfo]] = MappingProxyType(
             Target.NODES,
             "A volume stays attached to the Node, in its status and as a VolumeAttachment, so that who"
             " waits for volumes to be detached waits.",
+        ),
+        Effect.EVICTIONS_BLOCKED: _machine(
+            Target.NODES,
+            "Pods of the Node cannot be evicted: 429, as by a PodDisruptionBudget of the fault's name that"
+            " allows no disruption. Deletions go through.",
         ),
         Effect.VM_STOPPED: _machine(
             Target.CLOUD,

@@ -66,6 +66,7 @@ def evict(
     options = _delete_options(eviction, dry_run=dry_run)
     phase = (pod.get("status") or {}).get("phase") or "Pending"
     if phase not in _UNPROTECTED and not stored.deleting:
+        _ask_fault(group, pod)
         _ask_budget(group, stored, pod, dry_run=options.dry_run)
     check_deletion(group.get(pods, namespace, name), options)
     if not options.dry_run:
@@ -105,6 +106,15 @@ def _delete_options(eviction: JsonObject, *, dry_run: bool) -> DeleteOptions:
         dry_run or bool(stated.get("dryRun")),
         stated.get("gracePeriodSeconds"),
     )
+
+
+def _ask_fault(group: ResourceGroup, pod: JsonObject) -> None:
+    """Refuse for the budget that a fault pretends to be."""
+    budget = group.unevictable.get((pod.get("spec") or {}).get("nodeName") or "")
+    if budget is not None:
+        raise _refused(
+            f"The disruption budget {budget} does not allow evicting pods currently", None
+        )
 
 
 def _ask_budget(group: ResourceGroup, stored: Stored, pod: JsonObject, *, dry_run: bool) -> None:

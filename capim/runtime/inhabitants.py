@@ -52,6 +52,16 @@ class Inhabitants:
             raise LookupError(f"the table of served kinds has no {api_version} {kind}")
         return resource
 
+    def forbid_evictions(self, node: str, budget: str) -> None:
+        """Let nobody evict the pods of a node, as if a budget of this name forbade it."""
+        self._group.unevictable = {**self._group.unevictable, node: budget}
+
+    def allow_evictions(self, node: str) -> None:
+        """Take back `forbid_evictions`."""
+        if node in self._group.unevictable:
+            left = {it: name for it, name in self._group.unevictable.items() if it != node}
+            self._group.unevictable = left
+
     def find(self, kind: str, namespace: str, name: str) -> Stored | None:
         """Return a core object, or None."""
         try:

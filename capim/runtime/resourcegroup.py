@@ -15,6 +15,7 @@ Departure: a PUT never creates. Views: `capim.api.views`.
 from __future__ import annotations
 
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from capim.api import errors
@@ -42,7 +43,7 @@ from capim.runtime.views import changed_form, new_form
 from capim.wire.managedfields import same_but_for_times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from capim.api.meta import JsonObject
     from capim.api.resources import Resource, ResourceTable
@@ -71,6 +72,9 @@ StoredList: TypeAlias = list[Stored]
 _LEASES: Final = "leases"
 #: 8 MiB of encoded objects: some 4 000 Nodes
 _HISTORY_BYTES: Final = 8 << 20
+
+
+_NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def _nothing(namespace: str | None, name: str) -> None:
@@ -111,6 +115,8 @@ class ResourceGroup:
         self.on_change: Callable[[Change], None] | None = None
         #: told of who is about to read leases, by namespace and name: it may write them
         self.on_lease_read: Callable[[str | None, str], None] = _nothing
+        #: by faults: nodes whose pods nobody may evict, with what the budget that forbids it is called
+        self.unevictable: Mapping[str, str] = _NOBODY
 
     @property
     def resources(self) -> ResourceTable:

@@ -120,14 +120,22 @@ def bootstrap_secret(machine: JsonObject) -> str | None:
     return name
 
 
-def provisioning_gate(cluster: JsonObject, machine: JsonObject) -> Gate | None:
-    """Return the first gate that keeps a machine's VM from being created, or None."""
+def provisioning_gate(
+    cluster: JsonObject, machine: JsonObject, *, bootstrapped: bool = False
+) -> Gate | None:
+    """Return the first gate that keeps a machine's VM from being created, or None.
+
+    Args:
+        cluster: its Cluster.
+        machine: its Machine.
+        bootstrapped: there is bootstrap data, whether the Machine says so or not.
+    """
     if not infrastructure_ready(cluster):
         return Gate(
             infra.WAITING_FOR_CLUSTER_INFRASTRUCTURE_REASON,
             "waiting for Cluster API to see the InMemoryCluster ready",
         )
-    if bootstrap_secret(machine) is not None:
+    if bootstrapped or bootstrap_secret(machine) is not None:
         return None
     if not is_control_plane(machine) and not control_plane_initialized(cluster):
         return Gate(

@@ -153,7 +153,7 @@ def _gated(view: MachineView) -> MachinePlan | None:
     """A machine that was provisioned once has these gates behind it."""
     if view.cluster is None or view.machine is None or Phase.VM in _done(view.infra):
         return None
-    gate = gates.provisioning_gate(view.cluster, view.machine)
+    gate = gates.provisioning_gate(view.cluster, view.machine, bootstrapped=_is_of_pool(view.infra))
     if gate is None:
         return None
     state = State(gate.reason, gate.message, Severity.INFO)
@@ -213,6 +213,11 @@ def _desired(view: MachineView) -> MachineSpec | None:
         done=done,
         failures=infra.failures_of(obj),
     )
+
+
+def _is_of_pool(obj: JsonObject) -> bool:
+    """A pool waits for bootstrap data itself; in Cluster API 1.7 its Machines have none."""
+    return gates.annotation(obj, infra.POOL_VERSION_ANNOTATION) is not None
 
 
 def _version(obj: JsonObject, machine_spec: JsonObject) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,6 +12,7 @@ from tests.e2e.fleet import CLUSTER_LABEL, CONTROL_PLANE_LABEL, Fleet, Size
 if TYPE_CHECKING:
     from tests.e2e.kube import JsonObject
 
+_LOOK_EVERY_S: Final = 10.0
 _UNHEALTHY_S: Final = "15s"
 _DEPLOYMENT_LABEL: Final = "topology.cluster.x-k8s.io/deployment-name"
 
@@ -22,6 +25,7 @@ class Cluster:
     name: str
     size: Size
     before: set[str] = field(default_factory=set)  #: uids of the machines there were
+    looked_at: float = -math.inf
 
     @property
     def line(self) -> str:
@@ -56,6 +60,17 @@ class Cluster:
         self.fleet.resize(
             self.name, self.fleet.size(self.size.control_planes, workers, self.size.version)
         )
+
+    def look_again(self) -> None:
+        """Change the control plane's annotations now and then, so that its controller looks at it."""
+        now = time.monotonic()
+        if now < self.looked_at + _LOOK_EVERY_S:
+            return
+        self.looked_at = now
+        change = {"metadata": {"annotations": {"scenarios.capim/look": f"{now:.0f}"}}}
+        for found in self.objects("KubeadmControlPlane"):
+            name = found["metadata"]["name"]
+            self.fleet.kube.patch("KubeadmControlPlane", self.fleet.namespace, name, change)
 
     def suffer(self, spec: dict[str, Any], *, on: str) -> None:
         """Declare a fault of this cluster; `on`: of one `worker` or `control-plane` machine, or all."""

@@ -493,3 +493,13 @@ def test_a_vm_that_is_gone_is_told_though_it_was_provisioned() -> None:
     plan = plan_machine(view(progress=failed))
     assert conditions(plan.status)["VMProvisioned"] == ("False", "VMFailed", "Error")
     assert conditions(plan.status)["Ready"] == ("False", "VMFailed", "Error")
+
+
+def test_a_machine_of_a_pool_has_its_version_and_waits_for_no_data_of_its_own() -> None:
+    made = infra_machine(metadata={"annotations": {infra.POOL_VERSION_ANNOTATION: "v1.30.1"}})
+    bare = machine(bootstrapped=False, version=None)
+    plan = plan_machine(view(infra=made, machine=bare))
+    assert plan.ensure is not None
+    assert plan.ensure.version == "v1.30.1"
+    closed = plan_machine(view(infra=made, machine=bare, cluster=cluster(ready=False)))
+    assert closed.ensure is None

@@ -36,7 +36,7 @@ def adopt(api: KubeApi, name: str) -> None:
             "labels": {infra.CLUSTER_NAME_LABEL: "c1", infra.POOL_NAME_LABEL: "p1"},
             "finalizers": ["machine.cluster.x-k8s.io"],
         },
-        spec={"bootstrap": {"dataSecretName": ""}, "infrastructureRef": reference},
+        spec={"bootstrap": {}, "infrastructureRef": reference},
     )
     api.create(MACHINES, of_machine)
     held = api.read(INFRA_MACHINES, name)

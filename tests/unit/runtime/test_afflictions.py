@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from capim.aio.clock import ManualClock
+from capim.api.errors import APIError
 from capim.api.faults import EFFECTS, Effect, Fault, Schedule, Unit
 from capim.api.gvk import GVR
 from capim.api.meta import get_condition
 from capim.api.workload import Failure, Phase, Simulation
-from capim.runtime.afflictions import CURES, parse_taint
+from capim.runtime.cures import CURES, parse_taint
 from capim.runtime.etcdmembers import AlarmType
 from capim.runtime.etcdservice import EtcdService
+from capim.runtime.eviction import evict
 from capim.runtime.journal.records import machine_of, machine_record
 from capim.runtime.machines import SimulatedMachine
 from capim.runtime.workload import WorkloadCluster
@@ -238,6 +240,31 @@ def test_pods_that_are_deleted_hang_until_the_fault_ends(ward: Ward) -> None:
     assert ward.objects(PODS)["p"]["metadata"]["deletionTimestamp"]
     ward.heal()
     assert "p" not in ward.objects(PODS)
+
+
+def test_evictions_are_refused_as_by_a_budget_until_the_fault_ends(ward: Ward) -> None:
+    resource = ward.cluster.group.resources.by_gvr(PODS)
+    assert resource is not None
+    for name, node in (("p", "w1"), ("elsewhere", "cp1")):
+        spec = {"nodeName": node, "containers": [{"name": "c", "image": "i"}]}
+        ward.cluster.group.create(resource, "default", {"metadata": {"name": name}, "spec": spec})
+    ward.later(10)
+    ward.suffer(Effect.EVICTIONS_BLOCKED, "w1")
+    with pytest.raises(APIError) as refused:
+        evict(ward.cluster.group, "default", "p", {})
+    assert refused.value.code == 429
+    cause = refused.value.status()["details"]["causes"][0]
+    assert (cause["reason"], "budget f " in cause["message"]) == ("DisruptionBudget", True)
+    assert evict(ward.cluster.group, "default", "elsewhere", {})["code"] == 201
+    ward.heal()
+    assert evict(ward.cluster.group, "default", "p", {})["code"] == 201
+
+
+def test_a_machine_that_goes_takes_along_what_kept_its_pods(ward: Ward) -> None:
+    ward.suffer(Effect.EVICTIONS_BLOCKED, "w1")
+    assert ward.cluster.group.unevictable == {"w1": "f"}
+    ward.cluster.remove_machine("w1", "uid-of-w1")
+    assert ward.cluster.group.unevictable == {}
 
 
 # --- the control plane ---
