@@ -106,3 +106,21 @@ def test_the_plugin_costs_nothing_until_it_is_used(pytester: pytest.Pytester) ->
     result = pytester.runpython_c(script)
     loaded = json.loads(result.stdout.lines[-1])
     assert not {"zmq", "uvloop", "capim.testing.fleet"} & set(loaded)
+
+
+def test_the_same_seed_fails_the_same_requests_and_machines_in_another_fleet() -> None:
+    def played(seed: int) -> tuple[list[int], list[str]]:
+        with capim.testing.fleet() as started:
+            cluster = started.cluster("repeated", workers=5)
+            chance = {"probability": "0.5", "seed": seed}
+            with cluster.fault(nodes={"effect": "NotReady"}, **chance) as sick:
+                sick.wait_for_hits(1)
+                states = [ready(cluster, name) for name in sorted(cluster.machines)]
+            with cluster.fault(apiServer={"effect": "InternalError"}, **chance):
+                codes = [cluster.request("GET", "/api/v1/nodes").status for _ in range(24)]
+        return codes, states
+
+    first = played(7)
+    assert first == played(7)
+    assert set(first[0]) == {200, 500}
+    assert set(first[1]) == {"True", "False"}
