@@ -33,6 +33,8 @@ CLUSTER_RIGHTS: Final = (
     Right(infra.GROUP, "inmemorymachinepools/status", ("patch",)),
     Right(infra.GROUP, "inmemorymachines", ("create", "delete", "list", "patch", "watch")),
     Right(infra.GROUP, "inmemorymachines/status", ("patch",)),
+    Right(infra.GROUP, "inmemorymachinetemplates", ("list", "watch")),
+    Right(infra.GROUP, "inmemorymachinetemplates/status", ("patch",)),
 )
 
 #: in the manager's own namespace, by the Role

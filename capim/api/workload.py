@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from capim.api.faults import Effect
 from capim.api.gvk import NamespacedName
+from capim.api.nodeform import NodeForm
 
 
 class Phase(enum.StrEnum):
@@ -71,6 +72,7 @@ class MachineSpec:
     #: phases that had ended before, with their times: a rebuild does not wait for them again
     done: dict[Phase, float] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
+    node: NodeForm | None = None  #: what its Node looks like; None: as all do
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ MANAGEMENT_RESOURCES: Final = ResourceTable(
         _custom(INFRA_CLUSTERS, "InMemoryCluster"),
         _custom(INFRA_MACHINES, "InMemoryMachine"),
         _custom(FAULTS, "InMemoryFault"),
-        _custom(INFRA_TEMPLATES, "InMemoryMachineTemplate", subresources=()),
+        _custom(INFRA_TEMPLATES, "InMemoryMachineTemplate"),
         _custom(
             INFRA_CLUSTERS._replace(resource="inmemoryclustertemplates"),
             "InMemoryClusterTemplate",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from capim.api.faults import Effect, Fault
 from capim.api.meta import format_time, get_condition
+from capim.api.nodeform import parse_taint
 from capim.api.workload import Phase
 from capim.runtime.controllers.manager import ControllerManager
 from capim.runtime.etcdmembers import AlarmType, EtcdCluster, EtcdTrouble
@@ -123,13 +124,6 @@ def _untaint(hands: Hands, machine: SimulatedMachine, detail: str) -> None:
         return node
 
     hands.inhabitants.change_node(machine.spec.name, clean)
-
-
-def parse_taint(text: str) -> JsonObject:
-    """Read `key=value:Effect` or `key:Effect`, as kubectl does."""
-    named, _, effect = text.rpartition(":")
-    key, _, value = named.partition("=")
-    return {"key": key, "effect": effect} | ({"value": value} if value else {})
 
 
 def _without(node: JsonObject, taint: JsonObject) -> list[JsonObject]:

@@ -26,9 +26,10 @@ from capim.api.meta import format_time
 from capim.api.resources import WORKLOAD_RESOURCES
 from capim.api.workload import Phase, Simulation
 from capim.runtime.addresses import NodeAddresses, PodRanges
-from capim.runtime.afflictions import Afflictions, Hands
+from capim.runtime.afflictions import Afflictions
 from capim.runtime.baselayer import Base
 from capim.runtime.controllers.manager import ControllerManager
+from capim.runtime.cures import Hands
 from capim.runtime.etcdmembers import EtcdCluster, EtcdError, identity
 from capim.runtime.faults import FaultBook
 from capim.runtime.inhabitants import Inhabitants, derived_uid

@@ -212,6 +212,7 @@ def _desired(view: MachineView) -> MachineSpec | None:
         created_at=created_at,
         done=done,
         failures=infra.failures_of(obj),
+        node=infra.node_form_of(obj.get("spec") or {}),
     )
 
 

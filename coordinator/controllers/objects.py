@@ -1,4 +1,4 @@
-"""The management objects the controllers work on: eight informers and the way to write."""
+"""The management objects the controllers work on: nine informers and the way to write."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ SECRETS: Final = GVR("", "v1", "secrets")
 INFRA_CLUSTERS: Final = GVR(infra.GROUP, infra.VERSION, "inmemoryclusters")
 INFRA_MACHINES: Final = GVR(infra.GROUP, infra.VERSION, "inmemorymachines")
 INFRA_POOLS: Final = GVR(infra.GROUP, infra.VERSION, "inmemorymachinepools")
+TEMPLATES: Final = GVR(infra.GROUP, infra.VERSION, "inmemorymachinetemplates")
 FAULTS: Final = GVR(infra.GROUP, infra.VERSION, "inmemoryfaults")
 
 #: In the order we ask for them. What is read is there in both. The newer one is how a Cluster API that
@@ -71,6 +72,7 @@ class Objects:
     infra_machines: Informer
     pools: Informer
     infra_pools: Informer
+    templates: Informer
     secrets: Informer
     faults: Informer
     #: told what was written: the object before and after
@@ -78,7 +80,7 @@ class Objects:
 
     def informers(self) -> tuple[Informer, ...]:
         """Return all of them."""
-        own = (self.infra_clusters, self.infra_machines, self.infra_pools)
+        own = (self.infra_clusters, self.infra_machines, self.infra_pools, self.templates)
         return (self.clusters, self.machines, self.pools, *own, self.secrets, self.faults)
 
     def infra_cluster_of(self, cluster: NamespacedName) -> NamespacedName | None:
@@ -132,6 +134,7 @@ def make_objects(
         infra_machines=informer(INFRA_MACHINES),
         pools=informer(GVR(gates.CLUSTER_API_GROUP, version, "machinepools")),
         infra_pools=informer(INFRA_POOLS),
+        templates=informer(TEMPLATES),
         secrets=Informer(
             client,
             Scope(SECRETS, namespace, labels=infra.CLUSTER_NAME_LABEL),

@@ -24,6 +24,7 @@ from coordinator.controllers.patches import (
     with_finalizer,
     without_finalizer,
 )
+from coordinator.controllers.templates import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -320,6 +321,7 @@ def _status(view: PoolView, state: State) -> JsonObject:
         "conditions": conditions,
         "replicas": len(view.replicas),
         "infrastructureMachineKind": infra.MACHINE_KIND,
+        **size_of(_template(view).get("spec") or {}),
     }
     if state.severity is None:
         after |= {"ready": True, "initialization": {"provisioned": True}}

@@ -20,6 +20,7 @@ from coordinator.controllers.cluster import ClusterController
 from coordinator.controllers.faults import FaultController
 from coordinator.controllers.machine import MachineController
 from coordinator.controllers.pools import PoolController
+from coordinator.controllers.templates import TemplateController
 from coordinator.draining import Drainer
 from coordinator.events import note_of_worker
 from coordinator.kube.dispatch import Dispatcher
@@ -134,6 +135,9 @@ class Controllers:
             watch_filter=limits.watch_filter,
             log_fields=_log_fields,
         )
+        self._templates = TemplateController(
+            objects, steady=steady, scope=scope, observe=observe, watch_filter=limits.watch_filter
+        )
         self._listen()
 
     async def restore(self) -> None:
@@ -155,6 +159,7 @@ class Controllers:
         self.machines.start()
         self._faults.start()
         self._pools.start()
+        self._templates.start()
 
     def close(self) -> None:
         """Start no reconcile any more."""
@@ -162,6 +167,7 @@ class Controllers:
         self.machines.close()
         self._faults.close()
         self._pools.close()
+        self._templates.close()
 
     def _listen(self) -> None:
         self._objects.clusters.on_change(self._cluster_changed)
@@ -171,6 +177,7 @@ class Controllers:
         self._objects.secrets.on_change(self._secret_changed)
         self._faults.listen()
         self._pools.listen()
+        self._templates.listen()
         self._fleet.on_change = self._reported
         self._fleet.on_synced = self._shard_confirmed
         self._fleet.on_worker = self._worker_changed

@@ -46,6 +46,7 @@ TABLE = WORKLOAD_RESOURCES.adding(
     _custom("infrastructure.cluster.x-k8s.io", "v1alpha1", "InMemoryMachine"),
     _custom("cluster.x-k8s.io", "v1beta1", "MachinePool"),
     _custom("infrastructure.cluster.x-k8s.io", "v1alpha1", "InMemoryMachinePool"),
+    _custom("infrastructure.cluster.x-k8s.io", "v1alpha1", "InMemoryMachineTemplate"),
     _custom("infrastructure.cluster.x-k8s.io", "v1alpha1", "InMemoryFault"),
 )
 

@@ -16,6 +16,7 @@ from capim.api.infrastructure.names import *  # noqa: F403  the constants are th
 from capim.api.infrastructure.startup import (
     deletion_s,
     failures_of,
+    node_form_of,
     parse_jitter,
     startup_of,
     time_scale_of,
@@ -29,6 +30,7 @@ __all__ = [
     "deletion_s",
     "failures_of",
     "fault_of",
+    "node_form_of",
     "parse_jitter",
     "startup_of",
     "time_scale_of",

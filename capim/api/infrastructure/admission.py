@@ -26,6 +26,7 @@ from capim.api.infrastructure.names import (
 )
 from capim.api.infrastructure.startup import parse_jitter
 from capim.api.meta import parse_duration
+from capim.api.quantities import parse_quantity
 from capim.api.structural import quoted
 from capim.api.workload import Phase
 
@@ -129,8 +130,21 @@ def _meaning(kind: Kind, obj: JsonObject) -> Iterator[Cause]:
     for phase in Phase:
         settings = _child(spec, "behaviour", phase, "provisioning")
         yield from _provisioning(settings, f"{path}.behaviour.{phase}.provisioning")
+        if phase is Phase.NODE:
+            yield from _node_form(_child(spec, "behaviour", phase), f"{path}.behaviour.{phase}")
         failure = _child(spec, "behaviour", phase, "failure")
         yield from failure_mistakes(failure, f"{path}.behaviour.{phase}.failure")
+
+
+def _node_form(node: JsonObject, path: str) -> Iterator[Cause]:
+    """What a Node is made with, which the API server of its cluster would refuse."""
+    yield from _template_metadata({"labels": _child(node, "labels")}, path)
+    for resource, text in _child(node, "capacity").items():
+        try:
+            parse_quantity(text)
+        except (TypeError, ValueError):
+            wrong = f"Invalid value: {quoted(text)}: must be a quantity such as '4' or 16Gi"
+            yield f"{path}.capacity[{resource}]", wrong
 
 
 def _endpoint(endpoint: JsonObject, path: str) -> Iterator[Cause]:

@@ -28,6 +28,12 @@ HOST_PATTERN: Final = r"^[-A-Za-z0-9.:]*$"
 PROVIDER_ID_PATTERN: Final = r"^([^:]+://.*[^/])?$"
 
 
+#: A taint as kubectl has it: `key=value:Effect` or `key:Effect`.
+TAINT_PATTERN: Final = (
+    r"^[A-Za-z0-9./_-]+(=[A-Za-z0-9._-]*)?:(NoSchedule|PreferNoSchedule|NoExecute)$"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of `kubectl get`; priority 1 shows with `-o wide` only."""
@@ -164,3 +170,16 @@ def template_spec(spec: Struct) -> Struct:
         required=("template",),
         fields={"template": template},
     )
+
+
+#: what an autoscaler reads of a template, before there is a machine
+MACHINE_SIZE: Final[dict[str, Node]] = {
+    "capacity": TextMap(doc="What a machine has, by resource; set by the controller."),
+    "nodeInfo": Struct(
+        doc="What a machine is; set by the controller.",
+        fields={
+            "architecture": Text(doc="Of its processors.", max_length=64),
+            "operatingSystem": Text(doc="Of its Node.", max_length=64),
+        },
+    ),
+}

@@ -9,6 +9,7 @@ from capim.api.infrastructure import names
 from capim.api.infrastructure.description import (
     AGE_COLUMN,
     CONDITIONS,
+    TAINT_PATTERN,
     Column,
     Kind,
     duration,
@@ -104,7 +105,7 @@ _PARAMETERS: Final[dict[str, Node]] = {
     ),
     "taint": Text(
         doc="The taint, as kubectl has it: key=value:Effect or key:Effect.",
-        pattern=r"^[A-Za-z0-9./_-]+(=[A-Za-z0-9._-]*)?:(NoSchedule|PreferNoSchedule|NoExecute)$",
+        pattern=TAINT_PATTERN,
         pattern_message="must be key=value:Effect, such as maintenance=today:NoSchedule",
         max_length=512,
     ),

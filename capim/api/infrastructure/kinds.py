@@ -17,8 +17,10 @@ from capim.api.infrastructure.description import (
     CONDITIONS,
     HOST_PATTERN,
     INITIALIZATION,
+    MACHINE_SIZE,
     PAUSED_COLUMN,
     PROVIDER_ID_PATTERN,
+    TAINT_PATTERN,
     Column,
     Kind,
     duration,
@@ -28,12 +30,28 @@ from capim.api.infrastructure.description import (
 from capim.api.infrastructure.faultkind import INMEMORY_FAULT, parameters_of
 from capim.api.infrastructure.poolkinds import pool_kinds
 from capim.api.infrastructure.startup import FAILURES
-from capim.api.schema import Boolean, Integer, Node, Sequence, Struct, Text
+from capim.api.nodeform import ARCHITECTURES
+from capim.api.schema import Boolean, Integer, Node, Sequence, Struct, Text, TextMap
 from capim.api.workload import Phase
 
 __all__ = ["KINDS", "Column", "Kind"]
 
 # --- parts -------------------------------------------------------------------------------------------
+
+
+_NODE_FORM: Final[dict[str, Node]] = {
+    "capacity": TextMap(
+        doc="What the Node has, by resource, as text: cpu: '8', nvidia.com/gpu: '1'. What is left out"
+        " is as of all machines."
+    ),
+    "labels": TextMap(doc="Labels that the kubelet registers its Node with."),
+    "taints": Sequence(
+        doc="Taints that the kubelet registers its Node with, as kubectl has them: key=value:Effect.",
+        items=Text(pattern=TAINT_PATTERN, max_length=512),
+        max_items=32,
+    ),
+    "architecture": Text(doc="Of its processors; left out, amd64.", enum=ARCHITECTURES),
+}
 
 
 def _provisioning(phase: Phase, thing: str, extent: str) -> Struct:
@@ -70,6 +88,8 @@ def _provisioning(phase: Phase, thing: str, extent: str) -> Struct:
             doc="How the virtual machine is deleted.",
             fields={"duration": duration("How long it takes, until which the machine runs.")},
         )
+    if phase is Phase.NODE:
+        fields |= _NODE_FORM
     return Struct(doc=f"The machine's {thing}.", fields=fields)
 
 
@@ -241,7 +261,7 @@ INMEMORY_MACHINE_TEMPLATE: Final = Kind(
     names.MACHINE_TEMPLATE_KIND,
     "What InMemoryMachines are made from.",
     template_spec(_MACHINE_SPEC),
-    None,
+    Struct(doc="What an autoscaler knows of the machines.", fields=MACHINE_SIZE),
     (AGE_COLUMN,),
 )
 

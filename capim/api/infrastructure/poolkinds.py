@@ -14,6 +14,7 @@ from capim.api.infrastructure.description import (
     CLUSTER_NAME_COLUMN,
     CONDITIONS,
     INITIALIZATION,
+    MACHINE_SIZE,
     PAUSED_COLUMN,
     PROVIDER_ID_PATTERN,
     TEMPLATE_METADATA,
@@ -34,6 +35,7 @@ _STATUS: Final = Struct(
         "infrastructureMachineKind": Text(
             doc="The kind of the replicas, by which Cluster API finds them.", max_length=256
         ),
+        **MACHINE_SIZE,
         "conditions": CONDITIONS,
     },
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from capim.api.faults import Effect
 from capim.api.meta import parse_duration
+from capim.api.nodeform import NodeForm
 from capim.api.workload import Failure, Phase, Startup
 
 if TYPE_CHECKING:
@@ -50,6 +51,16 @@ def time_scale_of(cluster: JsonObject | None) -> float:
         return float(behaviour.get("timeScale") or 1.0) or 1.0
     except ValueError:  # it was stored before admission refused it
         return 1.0
+
+
+def node_form_of(spec: JsonObject) -> NodeForm | None:
+    """Return what the Nodes of machines of this spec look like; None: as all do."""
+    node = (spec.get("behaviour") or {}).get(Phase.NODE) or {}
+    given = [node.get(name) for name in ("capacity", "labels", "taints", "architecture")]
+    if not any(given):
+        return None
+    capacity, labels, taints, architecture = given
+    return NodeForm(capacity or {}, labels or {}, tuple(taints or ()), architecture or "")
 
 
 def failures_of(machine: JsonObject) -> tuple[Failure, ...]:

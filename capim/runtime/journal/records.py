@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from capim.api.faults import Effect
+from capim.api.nodeform import NodeForm
 from capim.api.workload import Failure, MachineSpec, Phase, Startup
 from capim.runtime.etcdmembers import AlarmType, Member
 from capim.runtime.machines import SimulatedMachine
@@ -27,12 +28,24 @@ def machine_record(machine: SimulatedMachine) -> JsonObject:
         "startup": {str(p): [s.duration_s, s.jitter] for p, s in spec.startup.items()},
         "doneBefore": {str(phase): at for phase, at in spec.done.items()},
         "failures": [[str(f.effect), f.probability, f.detail] for f in spec.failures],
+        **({} if spec.node is None else {"node": _form_record(spec.node)}),
         "createdAt": machine.created_at,
         "done": {str(phase): at for phase, at in machine.done.items()},
         "address": machine.address,
         "podCIDR": machine.pod_cidr,
         "afflicted": {str(effect): detail for effect, detail in machine.afflicted.items()},
     }
+
+
+def _form_record(form: NodeForm) -> list[Any]:
+    return [form.capacity, form.labels, form.taints, form.architecture]
+
+
+def _form_of(record: list[Any] | None) -> NodeForm | None:
+    if record is None:
+        return None
+    capacity, labels, taints, architecture = record
+    return NodeForm(capacity, labels, tuple(taints), architecture)
 
 
 def machine_of(cluster: NamespacedName, name: str, record: JsonObject) -> SimulatedMachine:
@@ -52,6 +65,7 @@ def machine_of(cluster: NamespacedName, name: str, record: JsonObject) -> Simula
             Failure(Effect(effect), probability, detail)
             for effect, probability, detail in record.get("failures") or ()
         ),
+        _form_of(record.get("node")),
     )
     machine = SimulatedMachine(spec, created_at=record["createdAt"])
     machine.done = {Phase(phase): at for phase, at in record["done"].items()}

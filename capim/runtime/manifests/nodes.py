@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from capim.api.meta import format_micro_time, format_time
+from capim.api.nodeform import ARCHITECTURE, PLAIN, allocatable_of, capacity_of, parse_taint
 from capim.runtime.manifests.defaults import NODE_LEASE, new_object
 
 if TYPE_CHECKING:
@@ -16,16 +17,6 @@ if TYPE_CHECKING:
     from capim.api.workload import MachineSpec
 
 CONTROL_PLANE_LABEL: Final = "node-role.kubernetes.io/control-plane"
-_CAPACITY: Final = {
-    "cpu": "4",
-    "ephemeral-storage": "101430960Ki",
-    "hugepages-1Gi": "0",
-    "hugepages-2Mi": "0",
-    "memory": "16393216Ki",
-    "pods": "110",
-}
-#: what kubelet keeps back by default: 100 MiB of memory and a tenth of the disk
-_ALLOCATABLE: Final = _CAPACITY | {"ephemeral-storage": "93478772582", "memory": "16290816Ki"}
 #: type, status, reason, message: the texts are kubelet's own
 _CONDITIONS: Final = (
     (
@@ -46,8 +37,11 @@ def node(machine: MachineSpec, *, address: str, pod_cidr: str, now: float) -> Js
     spec: JsonObject = {"providerID": machine.provider_id}
     if pod_cidr:
         spec |= {"podCIDR": pod_cidr, "podCIDRs": [pod_cidr]}
+    taints = [parse_taint(text) for text in (machine.node or PLAIN).taints]
     if machine.control_plane:
-        spec["taints"] = [{"key": CONTROL_PLANE_LABEL, "effect": "NoSchedule"}]
+        taints.append({"key": CONTROL_PLANE_LABEL, "effect": "NoSchedule"})
+    if taints:
+        spec["taints"] = taints
     return new_object(
         "v1",
         "Node",
@@ -61,10 +55,12 @@ def node(machine: MachineSpec, *, address: str, pod_cidr: str, now: float) -> Js
 
 
 def _labels(machine: MachineSpec) -> dict[str, str]:
-    labels = {
-        "beta.kubernetes.io/arch": "amd64",
+    form = machine.node or PLAIN
+    architecture = form.architecture or ARCHITECTURE
+    labels = form.labels | {
+        "beta.kubernetes.io/arch": architecture,
         "beta.kubernetes.io/os": "linux",
-        "kubernetes.io/arch": "amd64",
+        "kubernetes.io/arch": architecture,
         "kubernetes.io/hostname": machine.name,
         "kubernetes.io/os": "linux",
     }
@@ -79,13 +75,14 @@ def _labels(machine: MachineSpec) -> dict[str, str]:
 
 
 def _status(machine: MachineSpec, address: str, now: float) -> JsonObject:
+    form = machine.node or PLAIN
     return {
         "addresses": [
             {"type": "InternalIP", "address": address},
             {"type": "Hostname", "address": machine.name},
         ],
-        "allocatable": dict(_ALLOCATABLE),
-        "capacity": dict(_CAPACITY),
+        "allocatable": allocatable_of(form),
+        "capacity": capacity_of(form),
         "conditions": conditions(now),
         "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
         "nodeInfo": _node_info(machine),
@@ -111,7 +108,7 @@ def conditions(now: float) -> list[JsonObject]:
 def _node_info(machine: MachineSpec) -> JsonObject:
     digits = machine.uid.replace("-", "").ljust(32, "0")[:32]
     return {
-        "architecture": "amd64",
+        "architecture": (machine.node or PLAIN).architecture or ARCHITECTURE,
         "bootID": machine.uid,
         "containerRuntimeVersion": "containerd://2.1.4",
         "kernelVersion": "6.8.0-capim",

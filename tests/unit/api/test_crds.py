@@ -64,7 +64,9 @@ def test_the_kustomization_lists_every_definition() -> None:
         ("InMemoryCluster", ["Cluster", "Age"], True),
         ("InMemoryMachine", ["Cluster", "Machine", "ProviderID", "Ready", "Age"], True),
         ("InMemoryClusterTemplate", ["Age"], False),
-        ("InMemoryMachineTemplate", ["Age"], False),
+        ("InMemoryMachineTemplate", ["Age"], True),
+        ("InMemoryMachinePool", ["Cluster", "MachinePool", "Replicas", "Ready", "Age"], True),
+        ("InMemoryMachinePoolTemplate", ["Age"], False),
         ("InMemoryFault", ["Effect", "Phase", "Clusters", "Hits", "Age"], True),
     ],
 )

@@ -13,8 +13,9 @@ from capim.api.errors import APIError
 from capim.api.faults import EFFECTS, Effect, Fault, Schedule, Unit
 from capim.api.gvk import GVR
 from capim.api.meta import get_condition
+from capim.api.nodeform import parse_taint
 from capim.api.workload import Failure, Phase, Simulation
-from capim.runtime.cures import CURES, parse_taint
+from capim.runtime.cures import CURES
 from capim.runtime.etcdmembers import AlarmType
 from capim.runtime.etcdservice import EtcdService
 from capim.runtime.eviction import evict
