@@ -16,7 +16,7 @@ from capim.api.gvk import NamespacedName
 from capim.api.workload import ClusterSpec, ListenerStatus, MachineProgress, MachineSpec
 
 #: Raised with every change of a message's fields; a coordinator refuses a worker of another version.
-VERSION = 8
+VERSION = 9
 
 
 # --- coordinator to worker -------------------------------------------------------------------------
