@@ -318,6 +318,13 @@ class StreamMux:
         self._streams.clear()
         for transport in transports:
             transport.lost(error)
+        self._on_event = (
+            _nobody_listens  # the owner knows us, and is not to wait for the garbage collector
+        )
+
+
+def _nobody_listens(event: spdy.Event) -> None:
+    """Stand in for the owner of a connection that is gone."""
 
 
 if TYPE_CHECKING:

@@ -82,6 +82,8 @@ class EtcdProtocol(asyncio.Protocol):
             pace.charge(time.perf_counter() - started)
 
     def _take(self, data: bytes) -> None:
+        if self._transport is None:
+            return
         self._grpc.receive_data(data)
         self._send()
 
@@ -100,9 +102,13 @@ class EtcdProtocol(asyncio.Protocol):
         self._transport = None
         if self._pace is not None:
             self._pace.drop()
+        self._pace = None
+        del self._grpc  # it knows us, and together we would wait for the garbage collector
 
     def close(self) -> None:
         """Tell the client that this server goes away, then close."""
+        if self._transport is None:
+            return
         self._grpc.close()
         self._send()
 

@@ -85,12 +85,7 @@ class Forwarder:
         if context is None:
             return None
 
-        def inner(_: str | None, __: str | None) -> asyncio.Protocol:
-            found = self._protocol_for(tls.extra_info("ssl_object", None))
-            return found or _Refused()
-
-        tls = TlsOverProtocol(context, inner)
-        return tls
+        return TlsOverProtocol(context, lambda client: self._protocol_for(client) or _Refused())
 
 
 class _Refused(asyncio.Protocol):

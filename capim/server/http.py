@@ -173,6 +173,10 @@ class HttpConnection(asyncio.Protocol):
         session, self._session = self._session, None
         if session is not None:
             session.connection_lost()
+        # They know this connection: with them it would stay, some 45 KiB with its TLS, until the garbage
+        # collector comes round, which in a quiet worker takes an hour.
+        self._pace = self._current = None
+        del self._parser, self._incoming
         if self._on_lost is not None:
             self._on_lost(self)
 

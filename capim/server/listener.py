@@ -95,7 +95,7 @@ class Listener:
         self._socket: socket.socket | None = None
         self._door: Door | None = None
         self._sweeper: asyncio.Task[None] | None = None
-        self._transports: dict[asyncio.Transport, asyncio.Protocol] = {}
+        self._connections: dict[asyncio.Protocol, asyncio.Transport] = {}
         self._share = Share(self._doors.turns)
         #: by faults: whether any was followed, and what connections that come suffer
         self._impaired = self._hanging = self._stalled = False
@@ -113,7 +113,7 @@ class Listener:
     @property
     def connections(self) -> int:
         """How many clients are connected, beyond their handshakes."""
-        return len(self._transports)
+        return len(self._connections)
 
     def bind(self) -> None:
         """Hold the port. Again is allowed.
@@ -184,7 +184,7 @@ class Listener:
         self._contexts.broken = acts(Effect.HANDSHAKE_FAILURE)
         if self._door is not None:
             self._door.hang(hanging=hanging)
-        for transport, protocol in tuple(self._transports.items()):
+        for protocol, transport in tuple(self._connections.items()):
             if hanging != self._hanging and not transport.is_closing():
                 (transport.pause_reading if hanging else transport.resume_reading)()
             if isinstance(protocol, HttpConnection):
@@ -198,14 +198,14 @@ class Listener:
         cut = faults.of_cluster(Effect.WATCHES_CUT) if faults is not None else None
         window = None if cut is None else (cut.fault.uid, cut.window.index)
         if window is not None and window != self._cut_in:
-            for protocol in tuple(self._transports.values()):
+            for protocol in tuple(self._connections):
                 if isinstance(protocol, HttpConnection):
                     protocol.cut_watch()
         self._cut_in = window
 
     def end_connections(self) -> None:
         """End what is there, watches properly; who comes back shakes hands with what is valid now."""
-        for protocol in tuple(self._transports.values()):
+        for protocol in tuple(self._connections):
             cast(Any, protocol).close()  # both kinds of protocol here can say goodbye
 
     def _accept(self) -> asyncio.Protocol:
@@ -221,7 +221,7 @@ class Listener:
         if protocol is None:
             transport.abort()
             return
-        self._transports[transport] = protocol
+        self._connections[protocol] = transport
         transport.set_protocol(protocol)
         protocol.connection_made(outlet(transport, self._served.barrier, protocol))
 
@@ -237,7 +237,9 @@ class Listener:
         if member is None:
             shown = of_connection(connection)
             client = shown.user.name if shown else address
-            return HttpConnection(self._api, peer=shown, share=self._share, client=client)
+            return HttpConnection(
+                self._api, peer=shown, share=self._share, client=client, on_lost=self._lost
+            )
         if connection.getpeercert(binary_form=True) is None:
             _log.info("etcd client has no certificate", cluster=self._served.name, member=member)
             return None
@@ -258,7 +260,7 @@ class Listener:
             self._full = False
             if self._door is not None:
                 self._door.sweep()
-            for protocol in tuple(self._transports.values()):
+            for protocol in tuple(self._connections):
                 if isinstance(protocol, HttpConnection):
                     protocol.sweep(
                         head_sweeps=_HEAD_SWEEPS,
@@ -267,19 +269,23 @@ class Listener:
                     )
 
     def _forget(self) -> None:
-        for transport in [it for it in self._transports if it.is_closing()]:
-            del self._transports[transport]
+        for protocol in [it for it, way in self._connections.items() if way.is_closing()]:
+            del self._connections[protocol]
+
+    def _lost(self, connection: HttpConnection) -> None:
+        """Forget a connection that is gone; one in a tunnel was never known here."""
+        self._connections.pop(connection, None)
 
     def _has_room(self) -> bool:
         """Tell whether one more may come in, for whom idle ones are closed if need be."""
-        if len(self._transports) < CONNECTION_LIMIT:
+        if len(self._connections) < CONNECTION_LIMIT:
             return True
         if self._full:
             return False
         self._forget()
         self._close_idle()
         self._forget()
-        self._full = len(self._transports) >= CONNECTION_LIMIT
+        self._full = len(self._connections) >= CONNECTION_LIMIT
         if self._full:
             _log.warning("too many connections", cluster=self._served.name, limit=CONNECTION_LIMIT)
         return not self._full
@@ -288,7 +294,7 @@ class Listener:
         """Close the connections that have waited longest for a request, or for the rest of one."""
         waiting = [
             (it.waited, at, it)
-            for at, it in enumerate(self._transports.values())
+            for at, it in enumerate(self._connections)
             if isinstance(it, HttpConnection) and it.waited
         ]
         for _, _, connection in sorted(waiting, reverse=True)[:_IDLE_CLOSED]:
@@ -298,12 +304,12 @@ class Listener:
         """Wait for the clients to take what was written, then cut off who does not."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + CLOSE_S
-        while self._transports and loop.time() < deadline:
+        while self._connections and loop.time() < deadline:
             self._forget()
             await asyncio.sleep(0.01)
-        for transport in self._transports:
+        for transport in self._connections.values():
             transport.abort()
-        self._transports.clear()
+        self._connections.clear()
 
 
 class _Accepted(asyncio.Protocol):

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 
-from capim.wire.clienthello import ServerName
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -34,14 +32,13 @@ class TlsOverProtocol(asyncio.Protocol):
 
     Args:
         ssl_context: server side; may choose another context by name with its `sni_callback`.
-        inner_factory: called after the handshake with the negotiated ALPN protocol and the server
-            name the client asked for; either may be None.
+        inner_factory: called once, after the handshake, with what tells who the client is.
     """
 
     def __init__(
         self,
         ssl_context: ssl.SSLContext,
-        inner_factory: Callable[[str | None, str | None], asyncio.Protocol],
+        inner_factory: Callable[[ssl.SSLObject], asyncio.Protocol],
         *,
         handshake_timeout_s: float = HANDSHAKE_TIMEOUT_S,
     ) -> None:
@@ -50,10 +47,8 @@ class TlsOverProtocol(asyncio.Protocol):
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._ssl = ssl_context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._server_name = ServerName()
         self._outer: asyncio.Transport | None = None  # None before it is made and after it is lost
         self._inner: asyncio.Protocol | None = None  # None until the handshake is done
-        self._transport = TlsTransport(self)
         self._timer: asyncio.TimerHandle | None = None
         self._unsent: list[bytes] = []  # plain bytes OpenSSL could not take in mid-handshake
         self._reading = True
@@ -75,8 +70,6 @@ class TlsOverProtocol(asyncio.Protocol):
         if self.closing:
             return
         self._incoming.write(data)
-        if self._inner is None:
-            self._server_name.feed(data)
         self._advance()
 
     def eof_received(self) -> bool:
@@ -90,8 +83,9 @@ class TlsOverProtocol(asyncio.Protocol):
         self._outer = None
         if self._timer is not None:
             self._timer.cancel()
-        if self._inner is not None:
-            self._inner.connection_lost(exc)
+        inner, self._inner = self._inner, None
+        if inner is not None:
+            inner.connection_lost(exc)
 
     def pause_writing(self) -> None:
         """Pass back-pressure on."""
@@ -159,6 +153,8 @@ class TlsOverProtocol(asyncio.Protocol):
     # --- TLS ---
 
     def _advance(self) -> None:
+        if self._outer is None:
+            return
         self._receiving = True
         self._guarded(self._step)
         self._receiving = False
@@ -198,9 +194,8 @@ class TlsOverProtocol(asyncio.Protocol):
     def _start(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        alpn, name = self._ssl.selected_alpn_protocol(), self._server_name.value
-        self._inner = self._inner_factory(alpn, name)
-        self._inner.connection_made(self._transport)
+        self._inner = self._inner_factory(self._ssl)
+        self._inner.connection_made(TlsTransport(self))
         if self._writing_paused:
             self._inner.pause_writing()
 

@@ -16,7 +16,6 @@ import orjson
 from capim.api.gvk import GVK
 from capim.runtime.etcdmembers import EtcdCluster
 from capim.runtime.etcdservice import METHODS, EtcdService
-from capim.wire.clienthello import ServerName
 from capim.wire.grpcserver import GrpcConnection
 from capim.wire.kubeproto import KubeProtoError, decode
 from capim.wire.patch import PatchError, json_patch, merge_patch, strategic_merge_patch
@@ -255,16 +254,6 @@ def _websocket() -> Feed:
     return feed
 
 
-def _clienthello() -> Feed:
-    def feed(data: bytes) -> str:
-        name = ServerName()
-        for start in range(0, len(data), 61):
-            name.feed(data[start : start + 61])
-        return str(name.value is None)
-
-    return feed
-
-
 def _etcd() -> Feed:
     """Feed frames of HTTP/2 to an etcd, behind a client's first ones."""
     etcd = EtcdCluster(7)
@@ -366,5 +355,4 @@ TARGETS: Final = (
     Target("etcd", _etcd),
     Target("spdy", _spdy),
     Target("websocket", _websocket),
-    Target("clienthello", _clienthello),
 )

@@ -165,7 +165,7 @@ def test_who_has_given_up_is_not_remembered_for_ever(
 def connections(site: Site) -> list[asyncio.Transport]:
     listener = site.running.listener
     listener._forget()
-    return list(listener._transports)
+    return list(listener._connections.values())
 
 
 def test_a_storm_of_410_sends_informers_back_to_their_lists(site: Site) -> None:
