@@ -23,6 +23,7 @@ from capim import __version__
 from capim.aio import logs
 from capim.aio.clock import steady_clock, wall_clock
 from capim.aio.descriptors import raise_limit
+from capim.aio.process import settle
 from capim.aio.tasks import TaskScope
 from capim.api import infrastructure as infra
 from capim.api.errors import APIError
@@ -269,6 +270,7 @@ async def run(options: Options) -> int:
         scope.spawn(Credentials(client, access).follow(), name="credentials")
         manager = Manager(options, client, clock=wall_clock, scope=scope)
         stack.push_async_callback(manager.stop)
+        settle()
         return await _run_until_stopped(manager, scope, stop)
 
 

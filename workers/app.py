@@ -25,6 +25,7 @@ import uvloop
 from capim.aio import logs
 from capim.aio.clock import Clock, steady_clock, wall_clock
 from capim.aio.descriptors import Capacity, raise_limit
+from capim.aio.process import settle
 from capim.aio.taskmetrics import TaskMetrics
 from capim.aio.tasks import TaskScope
 from capim.api.workload import Authorization, Simulation
@@ -369,6 +370,7 @@ async def run(options: WorkerOptions) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.ended.set)
         worker.start()
+        settle()
         ended = scope.spawn(worker.ended.wait(), name="end")
         failed = scope.spawn(scope.failed.wait(), name="failure")
         await asyncio.wait({ended, failed}, return_when=asyncio.FIRST_COMPLETED)
