@@ -50,7 +50,11 @@ _DEPLOYMENT: Final = "/apis/apps/v1/namespaces/capim-system/deployments/capim-co
 #: of the manager in a pod
 _DEBUG_PORT: Final = 19000
 #: a right that is not used here: when something is told of an object again
-_FOR_OTHER_DAYS: Final = {("/events", "patch")}
+_FOR_OTHER_DAYS: Final = {
+    ("/events", "patch"),
+    # a machine of a pool that is given up before its Machine is made
+    ("infrastructure.cluster.x-k8s.io/inmemorymachines", "delete"),
+}
 
 
 @dataclass
@@ -313,8 +317,8 @@ def test_describe_cluster(management: Management) -> None:
 def test_the_service_accounts_rights_are_enough_and_few(management: Management) -> None:
     """CAPIM has run with its service account's rights alone: it missed none and used all it can here.
 
-    For a while it elects a leader, has another host, lets nobody in unasked, and a fault is declared;
-    then all is as before.
+    For a while it elects a leader, has another host, lets nobody in unasked, a fault is declared, and
+    there is a pool; then all is as before.
     """
     flags = ("--leader-elect", "--insecure-diagnostics=false", "--advertise-host=localhost")
     management.capim.restart(flags=flags)
@@ -323,6 +327,7 @@ def test_the_service_accounts_rights_are_enough_and_few(management: Management) 
     management.capim.restart()
     wait_until(lambda: _served_elsewhere(management, "127.0.0.1"), 60, "the host as before")
     _declare_a_fault(management)
+    _have_a_pool(management)
     assert "orbidden" not in management.capim.log.read_text()
     used = management.source.used_rights("capim-system:capim-manager")
     granted = {
@@ -355,6 +360,48 @@ def _declare_a_fault(management: Management) -> None:
 
     wait_until(acts, 60, "the fault acts")
     kube.request("DELETE", f"{path}/slow")
+
+
+def _have_a_pool(management: Management) -> None:
+    """Let a cluster have a pool of two machines, then of one, and a template that says what its have."""
+    kube, namespace = management.source.kube, management.fleet.namespace
+    infrastructure = {"apiVersion": "infrastructure.cluster.x-k8s.io/v1alpha1"}
+    named = {"metadata": {"name": "pooled", "namespace": namespace}}
+    spec = {"behaviour": {"node": {"capacity": {"cpu": "4"}}}}
+    template = {**infrastructure, "kind": "InMemoryMachineTemplate", **named}
+    kube.create({**template, "spec": {"template": {"spec": spec}}}, namespace)
+    pool = {**infrastructure, "kind": "InMemoryMachinePool", **named}
+    kube.create({**pool, "spec": {"template": {}}}, namespace)
+    machine = {
+        "clusterName": "plain",
+        "bootstrap": {"dataSecretName": "pooled"},
+        "infrastructureRef": {**infrastructure, "kind": "InMemoryMachinePool", "name": "pooled"},
+    }
+    owner = {"apiVersion": "cluster.x-k8s.io/v1beta1", "kind": "MachinePool", **named}
+    size = {"clusterName": "plain", "replicas": 2, "template": {"spec": machine}}
+    kube.create({**owner, "spec": size}, namespace)
+
+    def told() -> list[str]:
+        found = kube.get("InMemoryMachineTemplate", namespace, "pooled")
+        return [] if found.get("status", {}).get("capacity") else ["the template says nothing"]
+
+    wait_until(told, 60, "the template's capacity")
+    wait_until(lambda: _pool_gaps(management, 2), 120, "the pool's machines")
+    kube.patch("MachinePool", namespace, "pooled", {"spec": {"replicas": 1}})
+    wait_until(lambda: _pool_gaps(management, 1), 60, "the smaller pool")
+    kube.delete("MachinePool", namespace, "pooled")
+    wait_until(lambda: _pool_gaps(management, 0), 60, "the end of the pool")
+
+
+def _pool_gaps(management: Management, replicas: int) -> list[str]:
+    """Say what is not so: this many Machines of the pool, each with its InMemoryMachine."""
+    label = "cluster.x-k8s.io/pool-name"
+    kinds = ("Machine", "InMemoryMachine")
+    counts = {
+        kind: len(management.source.kube.list(kind, management.fleet.namespace, labels=label))
+        for kind in kinds
+    }
+    return [f"{count} of kind {kind}" for kind, count in counts.items() if count != replicas]
 
 
 def _served_elsewhere(management: Management, host: str) -> list[str]:
