@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from coordinator.kube.client import KubeClient
 
 NOW = 1_700_000_000.0
-QUICK = Terms(lease_duration_s=1.0, renew_deadline_s=0.05, retry_period_s=0.01)
+QUICK = Terms(lease_duration_s=1.0, renew_deadline_s=0.5, retry_period_s=0.01)
 
 
 def lease(**spec: Any) -> JsonObject:
